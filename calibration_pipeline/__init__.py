@@ -1,0 +1,1 @@
+"""Nightly Bayesian re-calibration of the item parameters of an adaptive test."""

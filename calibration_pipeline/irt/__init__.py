@@ -1,0 +1,1 @@
+"""Item response theory: numerics on arrays, without ids, dates or I/O."""

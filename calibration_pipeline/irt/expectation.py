@@ -1,0 +1,208 @@
+"""The E-step: abilities integrated out over a normal population on fixed nodes.
+
+Each session's likelihood is gathered from a table of log probabilities, normalised over the
+nodes, and scattered into expected counts (Bock & Aitkin 1981, Psychometrika 46, eq. 12–16).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from calibration_pipeline.irt import kernels
+from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.irt.model import (
+    FloatArray,
+    probability_gradients,
+    response_probabilities,
+)
+from calibration_pipeline.irt.responses import ResponseData
+
+
+@dataclass(frozen=True)
+class Population:
+    """A normal ability population, and what of it is estimated.
+
+    Where neither is, the population defines the scale; where both are, fixed items do.
+    """
+
+    mean: float = 0.0
+    sd: float = 1.0
+    mean_is_estimated: bool = False
+    sd_is_estimated: bool = False
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the E-step gives.
+
+    Attributes
+    ----------
+    counts
+        ``(2·n_items, n_nodes)`` expected wrong (even rows) and right (odd rows) answers.
+    mass
+        ``(n_nodes,)`` expected number of sessions at each node.
+    log_likelihood
+        Marginal log-likelihood of all answers.
+    """
+
+    counts: FloatArray
+    mass: FloatArray
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
+class MarginalDerivatives:
+    """First and second order of the marginal likelihood by each item, and its residuals.
+
+    Attributes
+    ----------
+    score
+        ``(n_items, 3)`` gradient of the marginal log-likelihood by φ.
+    information
+        ``(n_items, 3, 3)`` expected information of each answer given its session's other
+        answers, summed; positive semidefinite by construction.
+    infit, outfit
+        ``(n_items,)`` mean squares of the residuals from those predictions. Their expectation
+        under the model is exactly 1, for adaptively chosen items too. NaN without answers.
+    """
+
+    score: FloatArray
+    information: FloatArray
+    infit: FloatArray
+    outfit: FloatArray
+
+
+def quadrature_nodes(configuration: EMConfiguration) -> FloatArray:
+    """Equally spaced ability nodes, ``(n_nodes,)``."""
+    bound = configuration.quadrature_bound
+    return np.linspace(-bound, bound, configuration.quadrature_nodes)
+
+
+def normal_log_weights(nodes: FloatArray, mean: float, sd: float) -> FloatArray:
+    """Logarithm of a normal density on the nodes, scaled to sum to one, ``(n_nodes,)``."""
+    log_density = -0.5 * ((nodes - mean) / sd) ** 2
+    top = log_density.max()
+    return np.asarray(log_density - top - np.log(np.exp(log_density - top).sum()))
+
+
+def log_probability_table(
+    nodes: FloatArray, parameters: FloatArray, scaling_constant: float
+) -> FloatArray:
+    """Logarithms of P(wrong) and P(right), rows 2j and 2j + 1, ``(2·n_items, n_nodes)``."""
+    p = np.clip(response_probabilities(nodes, parameters, scaling_constant), 1e-15, 1 - 1e-15)
+    table = np.empty((2 * len(parameters), len(nodes)))
+    table[0::2] = np.log1p(-p)
+    table[1::2] = np.log(p)
+    return table
+
+
+def expect(
+    data: ResponseData,
+    parameters: FloatArray,
+    population: Population,
+    configuration: EMConfiguration,
+) -> Expectation:
+    """Run one E-step.
+
+    Parameters
+    ----------
+    data
+        The answers.
+    parameters
+        ``(n_items, 3)`` discrimination, difficulty, guessing.
+    population
+        The ability population.
+    configuration
+        Quadrature and scaling constant.
+    """
+    nodes = quadrature_nodes(configuration)
+    table = log_probability_table(nodes, parameters, configuration.scaling_constant)
+    log_weights = normal_log_weights(nodes, population.mean, population.sd)
+    shards = data.shard_sessions
+    n_shards, n_buffers = len(shards) - 1, min(get_num_threads(), len(shards) - 1)
+    buffers = np.empty((n_buffers, *table.shape))
+    masses = np.empty((n_buffers, len(nodes)))
+    log_likelihoods = np.empty(n_buffers)
+    counts, mass, log_likelihood = np.zeros_like(table), np.zeros(len(nodes)), 0.0
+    for first in range(0, n_shards, n_buffers):
+        n = min(n_buffers, n_shards - first)
+        kernels.count_wave(
+            first, n, shards, data.session_offsets, data.table_rows, table, log_weights,
+            buffers, masses, log_likelihoods,
+        )  # fmt: skip
+        kernels.add_in_order(counts, buffers, n)
+        for k in range(n):
+            mass += masses[k]
+            log_likelihood += float(log_likelihoods[k])
+    return Expectation(counts, mass, log_likelihood)
+
+
+def marginal_derivatives(
+    data: ResponseData,
+    parameters: FloatArray,
+    population: Population,
+    configuration: EMConfiguration,
+) -> MarginalDerivatives:
+    """Score, information and fit of every item at the given values, all others held.
+
+    For an answer x with p its probability predicted from the session's other answers, the score
+    is (x − p)/(p(1 − p)) · ∂p/∂φ, which is exact, and the information ∂p ∂pᵀ/(p(1 − p)).
+
+    Parameters are those of `expect`.
+    """
+    nodes = quadrature_nodes(configuration)
+    scaling = configuration.scaling_constant
+    table = log_probability_table(nodes, parameters, scaling)
+    log_weights = normal_log_weights(nodes, population.mean, population.sd)
+    probabilities = response_probabilities(nodes, parameters, scaling)
+    gradients = np.ascontiguousarray(probability_gradients(nodes, parameters, scaling))
+    shards = data.shard_sessions
+    n_shards, n_buffers = len(shards) - 1, min(get_num_threads(), len(shards) - 1)
+    buffers = np.empty((n_buffers, data.n_items, 12))
+    sums = np.zeros((data.n_items, 12))
+    for first in range(0, n_shards, n_buffers):
+        n = min(n_buffers, n_shards - first)
+        kernels.information_wave(
+            first, n, shards, data.session_offsets, data.table_rows, table, log_weights,
+            probabilities, gradients, buffers,
+        )  # fmt: skip
+        kernels.add_in_order(sums, buffers, n)
+    return _derivatives_of(sums, data.item_counts)
+
+
+def _derivatives_of(sums: FloatArray, counts: NDArray[np.int64]) -> MarginalDerivatives:
+    information = np.empty((len(sums), 3, 3))
+    upper = np.triu_indices(3)
+    information[:, upper[0], upper[1]] = sums[:, 3:9]
+    information[:, upper[1], upper[0]] = sums[:, 3:9]
+    answered = counts > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        infit = np.where(answered, sums[:, 9] / sums[:, 10], np.nan)
+        outfit = np.where(answered, sums[:, 11] / counts, np.nan)
+    return MarginalDerivatives(sums[:, :3].copy(), information, infit, outfit)
+
+
+def estimate_abilities(
+    data: ResponseData,
+    parameters: FloatArray,
+    population: Population,
+    configuration: EMConfiguration,
+) -> tuple[FloatArray, FloatArray]:
+    """Posterior mean (EAP) and standard deviation of each session's ability, ``(n_sessions,)``.
+
+    Source: Bock & Mislevy (1982), Applied Psychological Measurement 6, 431–444.
+    """
+    nodes = quadrature_nodes(configuration)
+    means, sds = np.empty(data.n_sessions), np.empty(data.n_sessions)
+    kernels.ability_moments(
+        data.session_offsets,
+        data.table_rows,
+        log_probability_table(nodes, parameters, configuration.scaling_constant),
+        normal_log_weights(nodes, population.mean, population.sd),
+        nodes,
+        means,
+        sds,
+    )
+    return means, sds

@@ -1,0 +1,101 @@
+"""Answers in long format: sessions one after another, each a run of (item, right or wrong)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMUM_SHARD_RESPONSES = 65_536
+SHARD_RESPONSES_PER_ITEM = 32
+
+
+@dataclass(frozen=True)
+class ResponseData:
+    """Answers of sessions to items that are numbered from 0.
+
+    Attributes
+    ----------
+    session_offsets
+        ``(n_sessions + 1,)`` int64; session s holds answers ``offsets[s]:offsets[s + 1]``.
+    item
+        ``(n_responses,)`` int32 item numbers.
+    correct
+        ``(n_responses,)`` uint8, 1 for a right answer and 0 for a wrong one.
+    n_items
+        Number of items, the unanswered ones included.
+    """
+
+    session_offsets: NDArray[np.int64]
+    item: NDArray[np.int32]
+    correct: NDArray[np.uint8]
+    n_items: int
+
+    def __post_init__(self) -> None:
+        if self.session_offsets[0] != 0 or self.session_offsets[-1] != len(self.item):
+            raise ValueError("session_offsets must start at 0 and end at the number of answers")
+        if len(self.item) != len(self.correct):
+            raise ValueError(f"{len(self.item)} items but {len(self.correct)} scores")
+        if len(self.item) and not 0 <= self.item.min() <= self.item.max() < self.n_items:
+            raise ValueError(f"item numbers must lie in [0, {self.n_items})")
+        if len(self.correct) and self.correct.max() > 1:
+            raise ValueError("scores must be 0 or 1")
+
+    @property
+    def n_sessions(self) -> int:
+        """Number of sessions."""
+        return len(self.session_offsets) - 1
+
+    @property
+    def n_responses(self) -> int:
+        """Number of answers."""
+        return len(self.item)
+
+    @cached_property
+    def table_rows(self) -> NDArray[np.int32]:
+        """Row of each answer in a (2 · items × nodes) table: 2 · item + correct."""
+        return 2 * self.item + self.correct
+
+    @cached_property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Answers per item, ``(n_items,)``."""
+        return np.bincount(self.item, minlength=self.n_items)
+
+    @cached_property
+    def shard_sessions(self) -> NDArray[np.int64]:
+        """First session of each shard, and the number of sessions at the end.
+
+        Shards hold a number of answers that depends on the data alone, never on the number of
+        threads, and are reduced in order: that makes every sum the same to the byte.
+        """
+        size = max(MINIMUM_SHARD_RESPONSES, SHARD_RESPONSES_PER_ITEM * self.n_items)
+        n_shards = max(1, -(-self.n_responses // size))
+        targets = np.arange(1, n_shards) * size
+        starts = np.searchsorted(self.session_offsets, targets)
+        return np.unique(np.concatenate([[0], starts, [self.n_sessions]])).astype(np.int64)
+
+    @classmethod
+    def from_long(
+        cls, person: Sequence[object], item: NDArray[np.integer], correct: NDArray[np.integer]
+    ) -> "ResponseData":
+        """Sort a long table by person; each person is one session.
+
+        Parameters
+        ----------
+        person
+            ``(n_responses,)`` any labels that sort.
+        item
+            ``(n_responses,)`` item numbers from 0.
+        correct
+            ``(n_responses,)`` 0 or 1.
+        """
+        _, person_number = np.unique(np.asarray(person), return_inverse=True)
+        order = np.lexsort((np.asarray(item), person_number))
+        counts = np.bincount(person_number)
+        return cls(
+            session_offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item=np.asarray(item)[order].astype(np.int32),
+            correct=np.asarray(correct)[order].astype(np.uint8),
+            n_items=int(np.max(item)) + 1,
+        )

@@ -1,0 +1,80 @@
+"""The programme's decisions, with their defaults: the only home of every threshold."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from calibration_pipeline.irt.configuration import EMConfiguration
+
+
+@dataclass(frozen=True)
+class CalibrationConfiguration:
+    """Settings of a night.
+
+    Attributes
+    ----------
+    window_days
+        Days of answers in a fit, the night's own day included.
+    minimum_responses
+        Answers in the window that an item needs for new values to be published.
+    trust_threshold
+        Answers in all from which an item is trusted instead of provisional.
+    minimum_session_answers
+        A shorter session informs nothing.
+    minimum_items_per_scale
+        A scale with fewer eligible items is not refitted.
+    maximum_quarantined_share
+        Share of a day's rows; more stops the night before the fit.
+    forgetting_half_life_days
+        Age at which carried information counts half.
+    difficulty_drift, discrimination_floor, guessing_rise
+        Flag thresholds: |Δb| from last night, a, and Δc.
+    misfit_low, misfit_high
+        Infit or outfit outside this range is flagged.
+    credible_z
+        A flag is credible when its z is at least this large.
+    maximum_moved_share
+        Share of re-estimated items that may move by more than `difficulty_drift` credibly.
+    linking_slope_range, linking_intercept_range
+        Linking constants outside stop publication.
+    population_mean_range, population_sd_range
+        A fitted population outside rejects the night.
+    minimum_anchor_responses
+        Answers in the window that an anchor needs to take part in linking.
+    maximum_anchor_shift
+        An anchor whose shadow refit lies credibly further from its reference is left out of the link.
+    prior_discrimination, prior_difficulty, prior_guessing
+        (mean, sd) of log a, b and logit c before anything has been learned from anchors.
+    em
+        Settings of the estimator.
+    """
+
+    window_days: int = 30
+    minimum_responses: int = 25
+    trust_threshold: int = 300
+    minimum_session_answers: int = 3
+    minimum_items_per_scale: int = 2
+    maximum_quarantined_share: float = 0.01
+    forgetting_half_life_days: float = 180.0
+    difficulty_drift: float = 0.15
+    discrimination_floor: float = 0.4
+    guessing_rise: float = 0.05
+    misfit_low: float = 0.7
+    misfit_high: float = 1.3
+    credible_z: float = 3.0
+    maximum_moved_share: float = 0.2
+    linking_slope_range: tuple[float, float] = (0.8, 1.25)
+    linking_intercept_range: tuple[float, float] = (-0.3, 0.3)
+    population_mean_range: tuple[float, float] = (-3.0, 3.0)
+    population_sd_range: tuple[float, float] = (0.2, 5.0)
+    minimum_anchor_responses: int = 100
+    maximum_anchor_shift: float = 0.3
+    prior_discrimination: tuple[float, float] = (0.0, 0.5)
+    prior_difficulty: tuple[float, float] = (0.0, 1.5)
+    prior_guessing: tuple[float, float] = (-1.6, 0.5)
+    em: EMConfiguration = field(default_factory=EMConfiguration)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every setting."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

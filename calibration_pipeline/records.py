@@ -1,0 +1,319 @@
+"""Frozen records that the layers exchange.
+
+Ids are strings, days are dates of the configured time zone, arrays are NumPy and never written
+to. An item is the pair ``(item_id, content_version)``: an edited item is another item. Array
+index and item are matched in one place, `ItemBank.positions`.
+
+Item parameters are stated as columns ``(discrimination, difficulty, guessing)``. Internally an
+item is φ = (log discrimination, difficulty, logit guessing), see `calibration_pipeline.irt.model`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ItemKey = tuple[str, int]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ItemBank:
+    """The pool as it stands, in canonical order (by item id, then content version).
+
+    Attributes
+    ----------
+    keys
+        One ``(item_id, content_version)`` per item; every array below follows this order.
+    scale_names, scale_models
+        Each scale's name and model ('Rasch', '1PL', '2PL' or '3PL').
+    scale_index
+        ``(n_items,)`` position of the item's scale in `scale_names`.
+    parameters
+        ``(n_items, 3)`` discrimination, difficulty, guessing as imported; NaN where unknown.
+    author_difficulty
+        ``(n_items,)`` what the author expected; NaN where nothing was said.
+    content_families
+        One name or None per item.
+    option_counts
+        ``(n_items,)`` number of answer options, 0 where unknown.
+    is_retired
+        ``(n_items,)`` retired items are frozen: their answers inform abilities only.
+    digest
+        SHA-256 of all of the above.
+    """
+
+    keys: tuple[ItemKey, ...]
+    scale_names: tuple[str, ...]
+    scale_models: tuple[str, ...]
+    scale_index: IntArray
+    parameters: FloatArray
+    author_difficulty: FloatArray
+    content_families: tuple[str | None, ...]
+    option_counts: IntArray
+    is_retired: BoolArray
+    digest: str
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.keys)
+
+    @cached_property
+    def _position_of(self) -> dict[ItemKey, int]:
+        return {key: position for position, key in enumerate(self.keys)}
+
+    def positions(self, keys: Sequence[ItemKey]) -> IntArray:
+        """Give the position of each key in this bank, −1 where the bank lacks it."""
+        lookup = self._position_of
+        return np.fromiter((lookup.get(key, -1) for key in keys), np.int64, len(keys))
+
+
+@dataclass(frozen=True)
+class AnchorSet:
+    """Items whose parameters are held fixed: they define the scale.
+
+    Attributes
+    ----------
+    anchor_set_id
+        The stored set's number; None for the empty set of a pool without anchors.
+    keys
+        The anchors, in canonical order.
+    parameters
+        ``(n_anchors, 3)`` reference values.
+    digest
+        SHA-256 of keys and values.
+    """
+
+    anchor_set_id: int | None
+    keys: tuple[ItemKey, ...]
+    parameters: FloatArray
+    digest: str
+
+
+@dataclass(frozen=True)
+class DayRevision:
+    """One extraction of one day; a changed source gives a new revision beside the old one."""
+
+    day: date
+    revision: int
+    digest: str
+    response_count: int
+    session_count: int
+    quarantine_counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DayResponses:
+    """The sessions that started on one local day, as archived.
+
+    Sessions stand in canonical order (start, then source id), answers in order of presentation.
+
+    Attributes
+    ----------
+    revision
+        Which extraction this is.
+    keys
+        The items that occur; `item` points into it.
+    session_offsets
+        ``(n_sessions + 1,)`` session s holds answers ``session_offsets[s]:session_offsets[s+1]``.
+    item
+        ``(n_responses,)`` int32 position in `keys`.
+    correct
+        ``(n_responses,)`` uint8, 1 for a right answer.
+    session_pseudonyms, candidate_pseudonyms
+        ``(n_sessions,)`` 16-byte keyed hashes (dtype 'S16' would strip zeros: 'V16').
+    """
+
+    revision: DayRevision
+    keys: tuple[ItemKey, ...]
+    session_offsets: IntArray
+    item: NDArray[np.int32]
+    correct: NDArray[np.uint8]
+    session_pseudonyms: NDArray[np.void]
+    candidate_pseudonyms: NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class ScaleState:
+    """What a night found out about one scale.
+
+    `population_mean` and `population_sd` are stated on the stored scale, that of `parameters`.
+    ``linking_slope`` and ``linking_intercept`` brought the night's own scale to the stored one
+    (1 and 0 where anchors fix it): b_stored = slope · b + intercept.
+    """
+
+    name: str
+    fitted: bool
+    reason: str
+    population_mean: float
+    population_sd: float
+    linking_slope: float
+    linking_intercept: float
+    log_likelihood: float
+    cycles: int
+    converged: bool
+    session_count: int
+    response_count: int
+
+
+@dataclass(frozen=True)
+class CalibrationState:
+    """Everything the next night needs, and the night's fit. Keyed by (partition, attempt).
+
+    The posterior of an item is base prior × carried information × window likelihood; the three
+    are kept apart so that each answer counts once (docs/architecture.md, "Each answer once").
+    Gaussians on φ. Rows and columns of a coordinate that the item's model lacks are zero.
+
+    Attributes
+    ----------
+    partition, attempt
+        The night's local day, and which try at it this is (1, 2, …).
+    is_accepted, reasons
+        The verdict on the fit; the reasons say why it was rejected.
+    keys
+        The items, in the bank's order at that night.
+    parameters
+        ``(n_items, 3)`` discrimination, difficulty, guessing; anchors at their reference.
+    covariance
+        ``(n_items, 3, 3)`` of φ; zero for anchors.
+    prior_mean, prior_precision
+        ``(n_items, 3)`` and ``(n_items, 3)`` base prior on φ (independent coordinates).
+    carried_information, carried_linear
+        ``(n_items, 3, 3)`` Λ and ``(n_items, 3)`` η of the days that have left the window.
+    shadow_parameters
+        ``(n_items, 3)`` anchors: the shadow refit; other items: equal to `parameters`.
+    window_counts, total_counts
+        ``(n_items,)`` answers in the window, and in all that were ever folded or are in it.
+    infit, outfit
+        ``(n_items,)`` mean squares on predictions from the session's other answers; NaN without.
+    is_anchor, is_updated
+        ``(n_items,)`` held fixed tonight; had answers tonight and was re-estimated.
+    scales
+        One entry per scale of the bank.
+    folded_through
+        The last day whose answers are in the carried information; None before the first fold.
+    window
+        The (day, revision, digest) of every day in the window.
+    parent
+        ``(partition, attempt)`` of the accepted state this one starts from, None on the first.
+    anchor_set_id, bank_digest, anchor_digest, configuration_digest
+        What it was computed from.
+    digest
+        SHA-256 of the content, without ids of runs, times or triggers.
+    """
+
+    partition: date
+    attempt: int
+    is_accepted: bool
+    reasons: tuple[str, ...]
+    keys: tuple[ItemKey, ...]
+    parameters: FloatArray
+    covariance: FloatArray
+    prior_mean: FloatArray
+    prior_precision: FloatArray
+    carried_information: FloatArray
+    carried_linear: FloatArray
+    shadow_parameters: FloatArray
+    window_counts: IntArray
+    total_counts: IntArray
+    infit: FloatArray
+    outfit: FloatArray
+    is_anchor: BoolArray
+    is_updated: BoolArray
+    scales: tuple[ScaleState, ...]
+    folded_through: date | None
+    window: tuple[tuple[date, int, str], ...]
+    parent: tuple[date, int] | None
+    anchor_set_id: int | None
+    bank_digest: str
+    anchor_digest: str
+    configuration_digest: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A verdict on one item: what was seen, compared with what, and whether it is credible."""
+
+    key: ItemKey
+    reason: str
+    value: float
+    reference: float
+    threshold: float
+    z: float
+    is_credible: bool
+    explanation: str
+
+
+@dataclass(frozen=True)
+class ScaleLink:
+    """Linking constants of one scale: b* = slope · b + intercept, a* = a / slope."""
+
+    scale: str
+    method: str
+    slope: float
+    intercept: float
+    anchors_used: int
+    anchors_left_out: dict[str, str]
+    is_within_bounds: bool
+
+
+@dataclass(frozen=True)
+class SnapshotItem:
+    """One item of a published version, on the reporting scale (the snapshot's D).
+
+    `covariance` is the flattened 3 × 3 matrix of φ; `track` is 'provisional' or 'trusted';
+    `source` is 'anchor', 'fitted', 'carried' or 'author'.
+    """
+
+    key: ItemKey
+    scale: str
+    discrimination: float
+    difficulty: float
+    guessing: float
+    discrimination_se: float
+    difficulty_se: float
+    guessing_se: float
+    covariance: tuple[float, ...]
+    track: str
+    source: str
+    window_count: int
+    total_count: int
+    at_bound: str
+
+
+@dataclass(frozen=True)
+class SnapshotManifest:
+    """What a version is and where it came from."""
+
+    version: int
+    partition: date
+    attempt: int
+    parent_version: int | None
+    scaling_constant: float
+    window_start: date
+    window_end: date
+    run_id: str
+    configuration: dict[str, Any]
+    package_versions: dict[str, str]
+    data_digest: str
+    links: tuple[ScaleLink, ...]
+    population: dict[str, dict[str, float]]
+    content_digest: str
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """One rule of the publication audit and what it found."""
+
+    rule: str
+    passed: bool
+    detail: str
