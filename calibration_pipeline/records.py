@@ -182,7 +182,7 @@ class CalibrationState:
     parameters
         ``(n_items, 3)`` discrimination, difficulty, guessing; anchors at their reference.
     covariance
-        ``(n_items, 3, 3)`` of φ; zero for anchors.
+        ``(n_items, 3, 3)`` of φ; for anchors that of the shadow refit.
     prior_mean, prior_precision
         ``(n_items, 3)`` and ``(n_items, 3)`` base prior on φ (independent coordinates).
     carried_information, carried_linear
@@ -191,8 +191,9 @@ class CalibrationState:
         ``(n_items, 3)`` anchors: the shadow refit; other items: equal to `parameters`.
     window_counts, total_counts
         ``(n_items,)`` answers in the window, and in all that were ever folded or are in it.
-    infit, outfit
-        ``(n_items,)`` mean squares on predictions from the session's other answers; NaN without.
+    infit, outfit, infit_se, outfit_se
+        ``(n_items,)`` mean squares on predictions from the session's other answers, and their
+        standard deviations under the model; NaN without answers.
     is_anchor, is_updated
         ``(n_items,)`` held fixed tonight; had answers tonight and was re-estimated.
     scales
@@ -225,6 +226,8 @@ class CalibrationState:
     total_counts: IntArray
     infit: FloatArray
     outfit: FloatArray
+    infit_se: FloatArray
+    outfit_se: FloatArray
     is_anchor: BoolArray
     is_updated: BoolArray
     scales: tuple[ScaleState, ...]
@@ -290,6 +293,28 @@ class SnapshotItem:
 
 
 @dataclass(frozen=True)
+class SnapshotDraft:
+    """A version before publication gives it a number, a digest and a time.
+
+    `parent_version` is the version that the audit compared it with: publication requires the
+    alias to point there still. None before the first publication.
+    """
+
+    partition: date
+    attempt: int
+    parent_version: int | None
+    scaling_constant: float
+    window_start: date
+    window_end: date
+    run_id: str
+    configuration: dict[str, Any]
+    package_versions: dict[str, str]
+    data_digest: str
+    links: tuple[ScaleLink, ...]
+    population: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class SnapshotManifest:
     """What a version is and where it came from."""
 
@@ -317,3 +342,19 @@ class AuditFinding:
     rule: str
     passed: bool
     detail: str
+
+
+@dataclass(frozen=True)
+class CandidateAbilities:
+    """A night's abilities, one per session and scale; one entry per row in every field.
+
+    `theta` is the posterior mean and `theta_se` the posterior standard deviation, both in units
+    of theta; pseudonyms are 16-byte keyed hashes (dtype 'V16').
+    """
+
+    scales: tuple[str, ...]
+    session_pseudonyms: NDArray[np.void]
+    candidate_pseudonyms: NDArray[np.void]
+    theta: FloatArray
+    theta_se: FloatArray
+    response_counts: IntArray

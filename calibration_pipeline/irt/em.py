@@ -249,4 +249,3 @@ def _expand(
     if population.sd_is_estimated:
         population = replace(population, sd=sd)
     return _Values(internal, population, priors)
-

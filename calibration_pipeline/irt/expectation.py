@@ -66,12 +66,17 @@ class MarginalDerivatives:
     infit, outfit
         ``(n_items,)`` mean squares of the residuals from those predictions. Their expectation
         under the model is exactly 1, for adaptively chosen items too. NaN without answers.
+    infit_se, outfit_se
+        ``(n_items,)`` their standard deviations under the model (Wright & Masters 1982,
+        *Rating Scale Analysis*, ch. 5).
     """
 
     score: FloatArray
     information: FloatArray
     infit: FloatArray
     outfit: FloatArray
+    infit_se: FloatArray
+    outfit_se: FloatArray
 
 
 def quadrature_nodes(configuration: EMConfiguration) -> FloatArray:
@@ -160,8 +165,8 @@ def marginal_derivatives(
     gradients = np.ascontiguousarray(probability_gradients(nodes, parameters, scaling))
     shards = data.shard_sessions
     n_shards, n_buffers = len(shards) - 1, min(get_num_threads(), len(shards) - 1)
-    buffers = np.empty((n_buffers, data.n_items, 12))
-    sums = np.zeros((data.n_items, 12))
+    buffers = np.empty((n_buffers, data.n_items, 14))
+    sums = np.zeros((data.n_items, 14))
     for first in range(0, n_shards, n_buffers):
         n = min(n_buffers, n_shards - first)
         kernels.information_wave(
@@ -181,7 +186,9 @@ def _derivatives_of(sums: FloatArray, counts: NDArray[np.int64]) -> MarginalDeri
     with np.errstate(invalid="ignore", divide="ignore"):
         infit = np.where(answered, sums[:, 9] / sums[:, 10], np.nan)
         outfit = np.where(answered, sums[:, 11] / counts, np.nan)
-    return MarginalDerivatives(sums[:, :3].copy(), information, infit, outfit)
+        infit_se = np.where(answered, np.sqrt(np.maximum(sums[:, 12], 0)) / sums[:, 10], np.nan)
+        outfit_se = np.where(answered, np.sqrt(np.maximum(sums[:, 13], 0)) / counts, np.nan)
+    return MarginalDerivatives(sums[:, :3].copy(), information, infit, outfit, infit_se, outfit_se)
 
 
 def estimate_abilities(

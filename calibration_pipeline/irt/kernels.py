@@ -196,8 +196,9 @@ def information_wave(
 ):  # fmt: skip
     """Score, information and residual sums of every item, one buffer per shard.
 
-    Fills ``sums (n_buffers, n_items, 12)``: score (3), upper triangle of the information (6),
-    Σ(x − p)², Σp(1 − p), Σ(x − p)²/(p(1 − p)), with p the prediction from the other answers.
+    Fills ``sums (n_buffers, n_items, 14)``: score (3), upper triangle of the information (6),
+    Σ(x − p)², Σv, Σ(x − p)²/v, Σ(v − 4v²), Σ(1/v − 4), where p is the prediction from the
+    session's other answers and v = p(1 − p).
     """
     n_nodes = log_weights.shape[0]
     for k in prange(n_shards):
@@ -235,6 +236,8 @@ def information_wave(
                 out[9] += residual * residual
                 out[10] += variance
                 out[11] += residual * residual / variance
+                out[12] += variance - 4.0 * variance * variance
+                out[13] += 1.0 / variance - 4.0
 
 
 @njit(cache=True, nogil=True, parallel=True)

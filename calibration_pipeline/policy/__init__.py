@@ -1,0 +1,1 @@
+"""The programme's decisions: arrays and records in, records with reasons out."""

@@ -1,0 +1,65 @@
+"""Abilities of a day's sessions under published item parameters."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from calibration_pipeline.irt.expectation import Population, estimate_abilities
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.windows import scale_responses
+from calibration_pipeline.records import (
+    CandidateAbilities,
+    DayResponses,
+    ItemBank,
+    SnapshotItem,
+)
+
+
+def session_abilities(
+    day: DayResponses,
+    bank: ItemBank,
+    items: Sequence[SnapshotItem],
+    populations: Mapping[str, Population],
+    configuration: CalibrationConfiguration,
+) -> CandidateAbilities:
+    """Estimate the ability of every session on every scale that it answered items of.
+
+    Parameters
+    ----------
+    day
+        The sessions.
+    bank, items
+        The pool and its published parameters; `items` in the bank's order.
+    populations
+        The ability population of each scale, which the posterior starts from.
+    configuration
+        Quadrature and scaling constant.
+    """
+    parameters = np.array([(i.discrimination, i.difficulty, i.guessing) for i in items])
+    scales: list[str] = []
+    sessions, counts, means, sds = [], [], [], []
+    for number, name in enumerate(bank.scale_names):
+        in_scale = bank.scale_index == number
+        gathered = scale_responses([day], bank, in_scale, minimum_session_answers=1)
+        if gathered.data.n_sessions == 0:
+            continue
+        mean, sd = estimate_abilities(
+            gathered.data,
+            parameters[in_scale],
+            populations.get(name, Population()),
+            configuration.em,
+        )
+        scales += [name] * gathered.data.n_sessions
+        sessions.append(gathered.sessions)
+        counts.append(np.diff(gathered.data.session_offsets))
+        means.append(mean)
+        sds.append(sd)
+    session = np.concatenate([np.empty(0, np.int64), *sessions])
+    return CandidateAbilities(
+        scales=tuple(scales),
+        session_pseudonyms=day.session_pseudonyms[session],
+        candidate_pseudonyms=day.candidate_pseudonyms[session],
+        theta=np.concatenate([np.empty(0), *means]),
+        theta_se=np.concatenate([np.empty(0), *sds]),
+        response_counts=np.concatenate([np.empty(0, np.int64), *counts]),
+    )

@@ -1,0 +1,193 @@
+"""What a night takes over from the last accepted one, and the folding of days that left.
+
+The carried information is the likelihood of every day that has left the window, each exactly
+once, as natural parameters (Λ, η) of a Gaussian on φ. When a day leaves, its score g and its
+information I at the last accepted estimate φ̂ are added: Λ ← Λ + I, η ← η + I·φ̂ + g. Both lose
+half their weight every half-life, so that an item can change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+
+from calibration_pipeline.irt.expectation import Population, marginal_derivatives
+from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.windows import leaving_days, scale_responses
+from calibration_pipeline.records import (
+    AnchorSet,
+    BoolArray,
+    CalibrationState,
+    DayResponses,
+    FloatArray,
+    IntArray,
+    ItemBank,
+)
+
+
+@dataclass(frozen=True)
+class CarriedItems:
+    """Last night's items in tonight's bank order.
+
+    Attributes
+    ----------
+    parameters
+        ``(n_items, 3)`` last accepted estimates, anchors at their reference; NaN for new items.
+    prior_mean, prior_precision
+        ``(n_items, 3)`` base priors as they stood; NaN for new items.
+    information, linear
+        ``(n_items, 3, 3)`` Λ and ``(n_items, 3)`` η.
+    folded_counts
+        ``(n_items,)`` answers in them.
+    populations
+        Last accepted population by scale name.
+    folded_through
+        Last day folded in; None before the first night.
+    """
+
+    parameters: FloatArray
+    prior_mean: FloatArray
+    prior_precision: FloatArray
+    information: FloatArray
+    linear: FloatArray
+    folded_counts: IntArray
+    populations: dict[str, Population]
+    folded_through: date | None
+
+
+def free_by_model(bank: ItemBank) -> BoolArray:
+    """Coordinates of φ that each item's model estimates, ``(n_items, 3)``."""
+    of_scale = np.array([FREE_COORDINATES[model] for model in bank.scale_models], bool)
+    return np.asarray(of_scale.reshape(-1, 3)[bank.scale_index])
+
+
+def carry_over(parent: CalibrationState | None, bank: ItemBank, anchors: AnchorSet) -> CarriedItems:
+    """Bring the parent state's items into the bank's order and put anchors at their reference."""
+    n = bank.n_items
+    carried = CarriedItems(
+        parameters=np.full((n, 3), np.nan),
+        prior_mean=np.full((n, 3), np.nan),
+        prior_precision=np.full((n, 3), np.nan),
+        information=np.zeros((n, 3, 3)),
+        linear=np.zeros((n, 3)),
+        folded_counts=np.zeros(n, np.int64),
+        populations={},
+        folded_through=None,
+    )
+    if parent is not None:
+        known = bank.positions(parent.keys)
+        carried.parameters[known] = parent.parameters
+        carried.prior_mean[known] = parent.prior_mean
+        carried.prior_precision[known] = parent.prior_precision
+        carried.information[known] = parent.carried_information
+        carried.linear[known] = parent.carried_linear
+        carried.folded_counts[known] = parent.total_counts - parent.window_counts
+        carried = replace(
+            carried,
+            populations={
+                scale.name: Population(scale.population_mean, scale.population_sd)
+                for scale in parent.scales
+                if scale.fitted
+            },
+            folded_through=parent.folded_through,
+        )
+    carried.parameters[bank.positions(anchors.keys)] = anchors.parameters
+    return carried
+
+
+def fold(
+    carried: CarriedItems,
+    leaving: Sequence[DayResponses],
+    partition: date,
+    start: FloatArray,
+    bank: ItemBank,
+    configuration: CalibrationConfiguration,
+) -> CarriedItems:
+    """Fold every day that has left the window since the last fold, each once, oldest first.
+
+    Parameters
+    ----------
+    carried
+        As taken over from the last accepted state.
+    leaving
+        The archived days among those that left; a day without an archive had no answers.
+    partition
+        Tonight's day.
+    start
+        ``(n_items, 3)`` last accepted estimates; starting values for items without.
+    bank, configuration
+        The pool and the settings.
+    """
+    first_of_window = partition - timedelta(days=configuration.window_days - 1)
+    before_window = first_of_window - timedelta(days=1)
+    if carried.folded_through is None:
+        return replace(carried, folded_through=before_window)
+    days = {day.revision.day: day for day in leaving}
+    decay = 0.5 ** (1.0 / configuration.forgetting_half_life_days)
+    information, linear = carried.information.copy(), carried.linear.copy()
+    counts = carried.folded_counts.copy()
+    for day in leaving_days(carried.folded_through, partition, configuration.window_days):
+        information *= decay
+        linear *= decay
+        if day in days:
+            added = _day_likelihood(days[day], carried, start, bank, configuration)
+            information += added[0]
+            linear += added[1]
+            counts += added[2]
+    return replace(
+        carried,
+        information=information,
+        linear=linear,
+        folded_counts=counts,
+        folded_through=max(carried.folded_through, before_window),
+    )
+
+
+def _day_likelihood(
+    day: DayResponses,
+    carried: CarriedItems,
+    start: FloatArray,
+    bank: ItemBank,
+    configuration: CalibrationConfiguration,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """One day's information, its linear term I·φ̂ + g and its answers per item."""
+    n = bank.n_items
+    information, linear = np.zeros((n, 3, 3)), np.zeros((n, 3))
+    counts = np.zeros(n, np.int64)
+    free = free_by_model(bank)
+    for number, name in enumerate(bank.scale_names):
+        in_scale = bank.scale_index == number
+        gathered = scale_responses([day], bank, in_scale, configuration.minimum_session_answers)
+        if gathered.data.n_responses == 0:
+            continue
+        population = carried.populations.get(name, Population())
+        found = marginal_derivatives(gathered.data, start[in_scale], population, configuration.em)
+        mask = free[in_scale]
+        pairs = mask[:, :, None] & mask[:, None, :]
+        masked = np.where(pairs, found.information, 0.0)
+        estimate = np.where(mask, to_internal(start[in_scale]), 0.0)
+        information[in_scale] = masked
+        linear[in_scale] = np.einsum("jkm,jm->jk", masked, estimate)
+        linear[in_scale] += np.where(mask, found.score, 0.0)
+        counts[in_scale] = gathered.data.item_counts
+    return information, linear, counts
+
+
+def starting_values(carried: CarriedItems, prior_mean: FloatArray, bank: ItemBank) -> FloatArray:
+    """Last accepted parameters, and the base prior's mode for items that have none yet.
+
+    Parameters
+    ----------
+    carried
+        Taken over from the parent.
+    prior_mean
+        ``(n_items, 3)`` of φ.
+    bank
+        Gives the models: without guessing c is 0, Rasch and 1PL items discriminate by 1.
+    """
+    free = free_by_model(bank)
+    internal = np.where(free, prior_mean, 0.0)
+    fresh = from_internal(internal, free[:, 2])
+    return np.where(np.isfinite(carried.parameters), carried.parameters, fresh)

@@ -1,0 +1,271 @@
+"""One night's calibration: a pure function from answers and last night's state to tonight's.
+
+posterior = base prior × carried information × window likelihood, so that each answer counts once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from calibration_pipeline.irt.expectation import Population
+from calibration_pipeline.policy.base_priors import learn_from_anchors
+from calibration_pipeline.policy.carrying import (
+    CarriedItems,
+    carry_over,
+    fold,
+    free_by_model,
+    starting_values,
+)
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.digests import with_digest
+from calibration_pipeline.policy.scale_fit import (
+    ScaleFit,
+    ScaleItems,
+    fit_scale,
+    posterior_before_window,
+    posterior_covariance,
+)
+from calibration_pipeline.policy.verdicts import judge_fit
+from calibration_pipeline.policy.windows import scale_responses
+from calibration_pipeline.records import (
+    AnchorSet,
+    BoolArray,
+    CalibrationState,
+    DayResponses,
+    FloatArray,
+    ItemBank,
+    ScaleState,
+)
+
+
+@dataclass(frozen=True)
+class NightInputs:
+    """Everything a night reads.
+
+    Attributes
+    ----------
+    partition, attempt
+        The local day, and which try at it this is.
+    window, leaving
+        Archived days in the window, and those that left it since the parent folded; in order.
+    parent
+        Newest accepted state of an earlier partition; None on the first night.
+    baseline
+        First accepted state: it set the scale of a pool without anchors.
+    bank, anchors
+        The pool and the anchor set in force.
+    """
+
+    partition: date
+    attempt: int
+    window: Sequence[DayResponses]
+    leaving: Sequence[DayResponses]
+    parent: CalibrationState | None
+    baseline: CalibrationState | None
+    bank: ItemBank
+    anchors: AnchorSet
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Whole-bank arrays before the fit."""
+
+    carried: CarriedItems
+    start: FloatArray
+    free: BoolArray
+    is_anchor: BoolArray
+    prior_mean: FloatArray
+    prior_precision: FloatArray
+    baseline: FloatArray
+
+
+def calibrate_night(
+    inputs: NightInputs, configuration: CalibrationConfiguration
+) -> CalibrationState:
+    """Fold the days that left, fit every scale on the window, and judge the fit.
+
+    A rejected fit is given back as such, never raised: what comes after it skips.
+    """
+    prepared = _prepare(inputs, configuration)
+    fits: list[ScaleFit] = []
+    counts = np.zeros(inputs.bank.n_items, np.int64)
+    for number, name in enumerate(inputs.bank.scale_names):
+        in_scale = inputs.bank.scale_index == number
+        data = scale_responses(
+            inputs.window, inputs.bank, in_scale, configuration.minimum_session_answers
+        ).data
+        counts[in_scale] = data.item_counts
+        items = _items_of_scale(prepared, in_scale, name)
+        eligible = int((data.item_counts >= configuration.minimum_responses).sum())
+        if eligible < configuration.minimum_items_per_scale:
+            fits.append(_unfitted(name, items, eligible, prepared.carried, configuration))
+        else:
+            population = prepared.carried.populations.get(name)
+            fits.append(fit_scale(name, items, data, population, configuration))
+    state = _assemble(inputs, prepared, fits, counts, configuration)
+    return with_digest(judge_fit(state, inputs.parent, configuration))
+
+
+def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _Prepared:
+    bank, anchors = inputs.bank, inputs.anchors
+    carried = carry_over(inputs.parent, bank, anchors)
+    is_anchor = np.zeros(bank.n_items, bool)
+    is_anchor[bank.positions(anchors.keys)] = True
+    prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
+    for number in range(len(bank.scale_names)):
+        in_scale = bank.scale_index == number
+        prior_mean[in_scale], prior_sd[in_scale] = _base_priors(
+            bank, is_anchor, carried, in_scale, configuration
+        )
+    start = starting_values(carried, prior_mean, bank)
+    frozen = is_anchor | bank.is_retired
+    return _Prepared(
+        carried=fold(carried, inputs.leaving, inputs.partition, start, bank, configuration),
+        start=start,
+        free=free_by_model(bank) & ~frozen[:, None],
+        is_anchor=is_anchor,
+        prior_mean=prior_mean,
+        prior_precision=prior_sd**-2,
+        baseline=_baseline_parameters(inputs, configuration),
+    )
+
+
+def _base_priors(
+    bank: ItemBank,
+    is_anchor: BoolArray,
+    carried: CarriedItems,
+    in_scale: BoolArray,
+    configuration: CalibrationConfiguration,
+) -> tuple[FloatArray, FloatArray]:
+    """Learned from anchors; in a pool without them, what the first night learned."""
+    mean, sd = learn_from_anchors(bank, is_anchor, carried.parameters, in_scale, configuration)
+    known = np.isfinite(carried.prior_mean[in_scale]).all(axis=1)
+    if (is_anchor & in_scale).any() or not known.any():
+        return mean, sd
+    earlier_mean = carried.prior_mean[in_scale]
+    earlier_sd = carried.prior_precision[in_scale] ** -0.5
+    mean[:] = np.median(earlier_mean[known], axis=0)
+    sd[:] = np.median(earlier_sd[known], axis=0)
+    mean[known], sd[known] = earlier_mean[known], earlier_sd[known]
+    return mean, sd
+
+
+def _baseline_parameters(
+    inputs: NightInputs, configuration: CalibrationConfiguration
+) -> FloatArray:
+    """Parameters of the scale-setting night in the bank's order; NaN where it knew too little."""
+    parameters = np.full((inputs.bank.n_items, 3), np.nan)
+    if inputs.baseline is not None:
+        known = inputs.baseline.window_counts >= configuration.minimum_responses
+        positions = inputs.bank.positions(inputs.baseline.keys)
+        parameters[positions[known]] = inputs.baseline.parameters[known]
+    return parameters
+
+
+def _items_of_scale(prepared: _Prepared, in_scale: BoolArray, name: str) -> ScaleItems:
+    is_anchor = prepared.is_anchor[in_scale]
+    links = not is_anchor.any() and name in prepared.carried.populations
+    return ScaleItems(
+        start=prepared.start[in_scale],
+        free=prepared.free[in_scale],
+        is_anchor=is_anchor,
+        prior_mean=prepared.prior_mean[in_scale],
+        prior_precision=prepared.prior_precision[in_scale],
+        information=prepared.carried.information[in_scale],
+        linear=prepared.carried.linear[in_scale],
+        baseline=prepared.baseline[in_scale] if links else None,
+    )
+
+
+def _unfitted(
+    name: str,
+    items: ScaleItems,
+    eligible: int,
+    carried: CarriedItems,
+    configuration: CalibrationConfiguration,
+) -> ScaleFit:
+    """A scale with too few answers stands as it was."""
+    population = carried.populations.get(name, Population())
+    nothing = np.full(len(items.start), np.nan)
+    return ScaleFit(
+        parameters=items.start,
+        covariance=posterior_covariance(posterior_before_window(items).precision, items.free),
+        prior_mean=items.prior_mean,
+        prior_precision=items.prior_precision,
+        shadow_parameters=items.start,
+        infit=nothing,
+        outfit=nothing,
+        infit_se=nothing,
+        outfit_se=nothing,
+        state=ScaleState(
+            name=name,
+            fitted=False,
+            reason=(
+                f"{eligible} items with {configuration.minimum_responses} answers or more in the "
+                f"window; a scale needs {configuration.minimum_items_per_scale}"
+            ),
+            population_mean=population.mean,
+            population_sd=population.sd,
+            linking_slope=1.0,
+            linking_intercept=0.0,
+            log_likelihood=0.0,
+            cycles=0,
+            converged=True,
+            session_count=0,
+            response_count=0,
+        ),
+    )
+
+
+def _assemble(
+    inputs: NightInputs,
+    prepared: _Prepared,
+    fits: list[ScaleFit],
+    counts: np.ndarray,
+    configuration: CalibrationConfiguration,
+) -> CalibrationState:
+    bank = inputs.bank
+
+    def whole(field: str) -> FloatArray:
+        parts = [getattr(fit, field) for fit in fits]
+        array = np.empty((bank.n_items, *parts[0].shape[1:]))
+        for number, part in enumerate(parts):
+            array[bank.scale_index == number] = part
+        return array
+
+    fitted = np.array([fit.state.fitted for fit in fits])[bank.scale_index]
+    return CalibrationState(
+        partition=inputs.partition,
+        attempt=inputs.attempt,
+        is_accepted=True,
+        reasons=(),
+        keys=bank.keys,
+        parameters=whole("parameters"),
+        covariance=whole("covariance"),
+        prior_mean=whole("prior_mean"),
+        prior_precision=whole("prior_precision"),
+        carried_information=prepared.carried.information,
+        carried_linear=prepared.carried.linear,
+        shadow_parameters=whole("shadow_parameters"),
+        window_counts=counts,
+        total_counts=prepared.carried.folded_counts + counts,
+        infit=whole("infit"),
+        outfit=whole("outfit"),
+        infit_se=whole("infit_se"),
+        outfit_se=whole("outfit_se"),
+        is_anchor=prepared.is_anchor,
+        is_updated=fitted & prepared.free.any(axis=1) & (counts > 0),
+        scales=tuple(fit.state for fit in fits),
+        folded_through=prepared.carried.folded_through,
+        window=tuple(
+            (day.revision.day, day.revision.revision, day.revision.digest) for day in inputs.window
+        ),
+        parent=(inputs.parent.partition, inputs.parent.attempt) if inputs.parent else None,
+        anchor_set_id=inputs.anchors.anchor_set_id,
+        bank_digest=bank.digest,
+        anchor_digest=inputs.anchors.digest,
+        configuration_digest=configuration.digest,
+        digest="",
+    )

@@ -1,0 +1,61 @@
+"""The verdict on a night's fit: accepted, or rejected with every reason."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.movement import credible_movement
+from calibration_pipeline.records import CalibrationState, ScaleState
+
+
+def judge_fit(
+    state: CalibrationState,
+    parent: CalibrationState | None,
+    configuration: CalibrationConfiguration,
+) -> CalibrationState:
+    """Give the state back with its verdict. Unknown counts against."""
+    reasons = [
+        reason for scale in state.scales if scale.fitted for reason in _judge(scale, configuration)
+    ]
+    if not (np.isfinite(state.parameters).all() and np.isfinite(state.covariance).all()):
+        bad = int((~np.isfinite(state.parameters).all(axis=1)).sum())
+        reasons.append(f"estimates that are not finite ({bad} items)")
+    elif parent is not None:
+        reasons += _judge_movement(state, parent, configuration)
+    return replace(state, is_accepted=not reasons, reasons=tuple(reasons))
+
+
+def _judge(scale: ScaleState, configuration: CalibrationConfiguration) -> list[str]:
+    reasons = []
+    if not scale.converged:
+        reasons.append(f"scale {scale.name}: not converged after {scale.cycles} cycles")
+    checks = [
+        ("population mean", scale.population_mean, configuration.population_mean_range),
+        ("population sd", scale.population_sd, configuration.population_sd_range),
+        ("linking slope", scale.linking_slope, configuration.linking_slope_range),
+        ("linking intercept", scale.linking_intercept, configuration.linking_intercept_range),
+    ]
+    for name, value, (low, high) in checks:
+        if not low <= value <= high:
+            reasons.append(f"scale {scale.name}: {name} {value:.3f} outside [{low}, {high}]")
+    return reasons
+
+
+def _judge_movement(
+    state: CalibrationState, parent: CalibrationState, configuration: CalibrationConfiguration
+) -> list[str]:
+    movement = credible_movement(state, parent)
+    judged = movement.is_comparable & (state.window_counts >= configuration.minimum_responses)
+    if not judged.any():
+        return []
+    moved = judged & (np.abs(movement.change) > configuration.difficulty_drift)
+    moved &= np.abs(movement.z) >= configuration.credible_z
+    share = moved.sum() / judged.sum()
+    if share <= configuration.maximum_moved_share:
+        return []
+    return [
+        f"{moved.sum()} of {judged.sum()} difficulties moved credibly by more than "
+        f"{configuration.difficulty_drift} in one night ({share:.0%}; at most "
+        f"{configuration.maximum_moved_share:.0%})"
+    ]
