@@ -26,7 +26,7 @@ class LockHeldError(CalibrationError):
 
 
 class LockLostError(CalibrationError):
-    """This run's lock was lost, so it must not publish."""
+    """The run's lock was lost, so it must not publish."""
 
 
 class PublicationConflictError(CalibrationError):

@@ -1,0 +1,138 @@
+"""Settings from the environment: the only module that reads it.
+
+Every variable starts with ``CALIBRATION_``. The thresholds of the programme are fields of the
+policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
+``CALIBRATION_POLICY__LINKING_SLOPE_RANGE=0.9,1.1``; their defaults and meanings are in
+`calibration_pipeline.policy.configuration`.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+
+_PREFIX = "CALIBRATION_"
+_DELIMITER = "__"
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database, such as Europe/Zurich") from None
+    return name
+
+
+def _checked_policy(value: object) -> object:
+    """Refuse names that the policy lacks: a typing error must not leave a threshold as it was."""
+    if isinstance(value, Mapping):
+        return _checked_fields(value, CalibrationConfiguration, "POLICY")
+    return value
+
+
+def _checked_fields(values: Mapping[str, Any], record: type, path: str) -> dict[str, Any]:
+    """Check the names of the variables' fields and split the lists that stand for tuples."""
+    types = {field.name: field.type for field in dataclasses.fields(record)}
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        variable = f"{path}{_DELIMITER}{name.upper()}"
+        if name not in types:
+            near = difflib.get_close_matches(name, types, n=1)
+            hint = f" (nearest: {_PREFIX}{path}{_DELIMITER}{near[0].upper()})" if near else ""
+            raise ValueError(f"there is no setting {_PREFIX}{variable}{hint}")
+        kind = types[name]
+        if isinstance(value, Mapping) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            checked[name] = _checked_fields(value, kind, variable)
+        elif isinstance(value, str) and get_origin(kind) is tuple:
+            checked[name] = tuple(part.strip() for part in value.strip(" []()").split(","))
+        else:
+            checked[name] = value
+    return checked
+
+
+class Settings(BaseSettings):
+    """What an operator can set.
+
+    Attributes
+    ----------
+    database_url
+        The PostgreSQL that holds the calibration; unset, the embedded one is started.
+    dagster_database_url
+        The PostgreSQL that holds Dagster's own tables; unset, `database_url`, or the embedded one.
+    home
+        Folder of everything kept on disk; relative to the current folder.
+    timezone
+        IANA name of the time zone in which a day begins and the schedule runs.
+    first_day
+        First local day with a partition; nights before it can't be calibrated.
+    run_hour
+        Local hour of the nightly run, 0 to 23.
+    pseudonym_key
+        Secret of the keyed hash that replaces candidates' ids; unset, one is made and kept in
+        `home`.
+    policy
+        The programme's thresholds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter=_DELIMITER,
+        env_ignore_empty=True,
+        frozen=True,
+    )
+
+    database_url: SecretStr | None = None
+    dagster_database_url: SecretStr | None = None
+    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default=Path(".calibration"), validate_default=True
+    )
+    timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Europe/Zurich"
+    first_day: date = date(2026, 1, 1)
+    run_hour: int = Field(default=4, ge=0, le=23)
+    pseudonym_key: SecretStr | None = None
+    policy: Annotated[CalibrationConfiguration, BeforeValidator(_checked_policy)] = Field(
+        default_factory=CalibrationConfiguration
+    )
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises
+    ------
+    BadInputError
+        A variable has a value that it can't have; the message names the first such variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        steps = (step for step in first["loc"] if isinstance(step, str))
+        variable = _PREFIX + _DELIMITER.join(steps).upper()
+        raise BadInputError(f"{variable} can't be used: {_lowered(first['msg'])}.") from None
+    except SettingsError:
+        # Only the policy is structured, and the library's text does not say what is wrong.
+        raise BadInputError(
+            f"{_PREFIX}POLICY can't be used: write it as a JSON object, or set one threshold with "
+            f"{_PREFIX}POLICY{_DELIMITER}MINIMUM_RESPONSES=30."
+        ) from None
+
+
+def _lowered(message: str) -> str:
+    text = message.removeprefix("Value error, ").rstrip(".")
+    return text[:1].lower() + text[1:]

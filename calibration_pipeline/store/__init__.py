@@ -1,0 +1,1 @@
+"""PostgreSQL and Parquet: the only place that speaks SQL."""

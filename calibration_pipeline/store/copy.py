@@ -1,0 +1,45 @@
+"""COPY: the fast way for rows into PostgreSQL, in a SQLAlchemy connection's transaction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+
+def driver_connection(connection: sa.Connection) -> psycopg.Connection[Any]:
+    """Give psycopg's connection under a SQLAlchemy connection; both share one transaction."""
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, psycopg.Connection):  # pragma: no cover - open_engine chooses the driver
+        raise TypeError(f"the engine uses {type(raw)}, the store needs psycopg 3")
+    return raw
+
+
+def qualified(table: sa.Table) -> sql.Composed:
+    """Give a table's name, quoted, with its schema."""
+    return sql.Identifier(*filter(None, (table.schema, table.name))) + sql.SQL("")
+
+
+def copy_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> None:
+    """Append rows to a table.
+
+    Parameters
+    ----------
+    columns
+        Names of the columns, in the order of the values of each row.
+    rows
+        Python values; lists for arrays. Floats arrive bit by bit as they are (text with the
+        shortest digits that read back the same).
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        qualified(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver_connection(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,180 @@
+"""Extraction of days: from the response log into the archive, once per state of the source."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from calibration_pipeline.records import DayRevision
+from calibration_pipeline.store import revisions
+from calibration_pipeline.store.archive import Archive, DayWriter
+from calibration_pipeline.store.archive_format import ANSWER_COLUMNS, PSEUDONYM
+from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.pseudonyms import pseudonyms_of
+from calibration_pipeline.store.quarantine import session_starts, sort_out
+from calibration_pipeline.store.revisions import newest_revisions, read_day
+from calibration_pipeline.store.sources import native
+from calibration_pipeline.store.tables import candidate_map
+
+__all__ = ["changed_days", "extract_day", "newest_revisions", "read_day", "whole_sessions"]
+
+
+def extract_day(
+    engine: sa.Engine,
+    archive: Archive,
+    day: date,
+    timezone: ZoneInfo,
+    key: bytes,
+    refresh: bool = False,
+) -> DayRevision:
+    """Archive the sessions that started on a local day, unless that has been done.
+
+    Bad rows are quarantined with a reason, and with them the sessions that lose an answer. A day
+    without rows gives an empty revision.
+
+    Parameters
+    ----------
+    key
+        Of the pseudonyms.
+    refresh
+        Read the day even if nothing seems to have changed.
+
+    Returns
+    -------
+    DayRevision
+        The recorded revision if the day would give the same again, else a new one beside it.
+    """
+    if not refresh:
+        with engine.connect() as connection:
+            recorded = revisions.unchanged(connection, archive, day, timezone)
+        if recorded is not None:
+            return recorded
+    # One view of the source for its fingerprint and its rows. LOCK comes first because it waits
+    # without taking that view: what another extraction has just recorded is then seen.
+    snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with snapshot as connection, connection.begin():
+        connection.execute(
+            sa.text("LOCK TABLE calibration.archive_revisions IN SHARE ROW EXCLUSIVE MODE")
+        )
+        fingerprint = native.fingerprints(connection, day, day, timezone)[day]
+        with archive.write_day(day) as writer:
+            extraction = _DayExtraction(writer, key)
+            for rows in whole_sessions(native.stream_day(connection, day, timezone)):
+                extraction.add(rows)
+            _remember_candidates(connection, extraction.candidates)
+            found = extraction.revision(day)
+            return revisions.record(connection, archive, writer, found, fingerprint, timezone)
+
+
+def changed_days(
+    engine: sa.Engine, archive: Archive, first: date, last: date, timezone: ZoneInfo
+) -> list[date]:
+    """List the days from `first` to `last` that are not archived as their source stands now.
+
+    A day that was never extracted counts as changed.
+    """
+    with engine.connect() as connection:
+        return revisions.changed(connection, archive, first, last, timezone)
+
+
+def whole_sessions(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut blocks of rows anew so that each ends where a session ends."""
+    rest: pa.Table | None = None
+    for block in blocks:
+        rows = block if rest is None else pa.concat_tables([rest, block])
+        last_start = int(np.flatnonzero(session_starts(rows))[-1])
+        if last_start:
+            yield rows.slice(0, last_start)
+        rest = rows.slice(last_start)
+    if rest is not None:
+        yield rest
+
+
+class _DayExtraction:
+    """A day under extraction: counts so far, and the ordinals given to sessions and candidates."""
+
+    def __init__(self, writer: DayWriter, key: bytes) -> None:
+        self._writer = writer
+        self._key = key
+        self._response_count = 0
+        self._session_count = 0
+        self._quarantine_counts: Counter[str] = Counter()
+        self._candidate_ordinals: dict[str, int] = {}
+        self.candidates: dict[bytes, str] = {}
+
+    def add(self, rows: pa.Table) -> None:
+        """Take in whole sessions: quarantine, pseudonymise, write."""
+        sorted_out = sort_out(rows)
+        kept, left_out = sorted_out.kept, sorted_out.left_out
+        self._quarantine_counts.update(left_out["reason"].to_pylist())
+        self._writer.write_quarantine(self._pseudonymise(left_out, ["reason"]))
+        if not kept.num_rows:
+            return
+        is_first = session_starts(kept)
+        session = np.cumsum(is_first) - 1
+        ordinals = {
+            "session_ordinal": session + self._session_count,
+            "candidate_ordinal": self._candidates_of(kept.filter(pa.array(is_first)))[session],
+        }
+        answers = self._pseudonymise(kept, [])
+        for name, values in ordinals.items():
+            answers = answers.append_column(name, pa.array(values.astype(np.int32)))
+        self._writer.write(answers)
+        self._response_count += kept.num_rows
+        self._session_count += int(is_first.sum())
+
+    def revision(self, day: date) -> DayRevision:
+        """Give what was found; its number is given when it is recorded."""
+        return DayRevision(
+            day=day,
+            revision=0,
+            digest=self._writer.digest,
+            response_count=self._response_count,
+            session_count=self._session_count,
+            quarantine_counts=dict(sorted(self._quarantine_counts.items())),
+        )
+
+    def _candidates_of(self, first_rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+        ordinals = self._candidate_ordinals
+        return np.array(
+            [ordinals.setdefault(c, len(ordinals)) for c in first_rows["candidate_id"].to_pylist()],
+            np.int64,
+        )
+
+    def _pseudonymise(self, rows: pa.Table, extra: list[str]) -> pa.Table:
+        columns = {}
+        for kind in ("session", "candidate"):
+            encoded = pc.dictionary_encode(rows[f"{kind}_id"].combine_chunks())
+            ids = encoded.dictionary.to_pylist()
+            pseudonyms = pseudonyms_of(self._key, kind, ids)
+            columns[f"{kind}_pseudonym"] = pa.array(pseudonyms, PSEUDONYM).take(encoded.indices)
+            if kind == "candidate":
+                self.candidates.update(zip(pseudonyms, ids, strict=True))
+        return pa.table(columns | {name: rows[name] for name in (*ANSWER_COLUMNS, *extra)})
+
+
+def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]) -> None:
+    """Add to the map those that it lacks."""
+    staging = sa.Table(
+        "seen_candidates",
+        sa.MetaData(),
+        sa.Column("pseudonym", sa.LargeBinary),
+        sa.Column("candidate_id", sa.Text),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+    staging.create(connection)
+    names = ("pseudonym", "candidate_id")
+    copy_rows(connection, staging, names, candidates.items())
+    connection.execute(
+        postgresql.insert(candidate_map)
+        .from_select(names, sa.select(staging))
+        .on_conflict_do_nothing()
+    )

@@ -1,0 +1,135 @@
+"""Which state or version a night starts from, compares with, or has published already."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from calibration_pipeline.records import CalibrationState, DayRevision
+from calibration_pipeline.store.states import read_state
+from calibration_pipeline.store.tables import (
+    aliases,
+    archive_revisions,
+    calibration_states,
+    run_outcomes,
+    runs,
+    snapshots,
+)
+
+
+def first_accepted_state(engine: sa.Engine, before: date) -> CalibrationState | None:
+    """Read the state that set the scale of a pool without anchors; None on the first night."""
+    states = calibration_states.c
+    query = (
+        sa.select(states.partition, states.attempt)
+        .where(states.partition < before, states.is_accepted)
+        .order_by(states.partition, states.attempt.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        found = connection.execute(query).one_or_none()
+    return None if found is None else read_state(engine, found.partition, found.attempt)
+
+
+def newest_partition(engine: sa.Engine) -> date | None:
+    """Give the newest night that has a state, accepted or not; None before the first."""
+    with engine.connect() as connection:
+        newest: date | None = connection.scalar(
+            sa.select(sa.func.max(calibration_states.c.partition))
+        )
+    return newest
+
+
+def version_of_night(engine: sa.Engine, partition: date, attempt: int) -> int | None:
+    """Give the newest version that was published from a state; None if none was."""
+    own = (snapshots.c.partition == partition) & (snapshots.c.attempt == attempt)
+    with engine.connect() as connection:
+        newest: int | None = connection.scalar(
+            sa.select(sa.func.max(snapshots.c.version)).where(own)
+        )
+    return newest
+
+
+def newest_version_before(engine: sa.Engine, partition: date) -> int | None:
+    """Give the newest version of the newest earlier night; None before the first.
+
+    Nights compare with the night before, never with an alias: a backfill over a range and the
+    same nights one by one must compare with the same version.
+    """
+    query = (
+        sa.select(snapshots.c.version)
+        .where(snapshots.c.partition < partition)
+        .order_by(snapshots.c.partition.desc(), snapshots.c.version.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        return connection.scalar(query)
+
+
+def is_older_than_alias(engine: sa.Engine, partition: date, alias: str) -> bool:
+    """Whether the alias stands at a later night, so that this one must not move it."""
+    query = (
+        sa.select(snapshots.c.partition)
+        .join(aliases, aliases.c.version == snapshots.c.version)
+        .where(aliases.c.alias == alias)
+    )
+    with engine.connect() as connection:
+        current = connection.scalar(query)
+    return current is not None and partition < current
+
+
+@dataclass(frozen=True)
+class NightOutcome:
+    """How one night of a run ended, as the run log tells it."""
+
+    partition: date
+    outcome: str
+    reason: str
+    counts: dict[str, int]
+    timings: dict[str, float]
+
+
+def outcomes_of_run(engine: sa.Engine, orchestrator_run_id: str) -> tuple[NightOutcome, ...]:
+    """Read the nights of one of Dagster's runs, oldest first; one without an end has crashed."""
+    outcome = sa.func.coalesce(run_outcomes.c.outcome, "failed").label("outcome")
+    query = (
+        sa.select(
+            runs.c.partition,
+            outcome,
+            sa.func.coalesce(run_outcomes.c.reason, "the run ended before the night did"),
+            run_outcomes.c.counts,
+            run_outcomes.c.timings,
+        )
+        .outerjoin_from(runs, run_outcomes)
+        .where(runs.c.orchestrator_run_id == orchestrator_run_id)
+        .order_by(runs.c.partition)
+    )
+    with engine.connect() as connection:
+        return tuple(
+            NightOutcome(night, ended, reason, counts or {}, timings or {})
+            for night, ended, reason, counts, timings in connection.execute(query)
+        )
+
+
+def newest_revisions(engine: sa.Engine, days: Sequence[date]) -> dict[date, DayRevision]:
+    """Give the newest revision of each of the days that was archived."""
+    archived = archive_revisions.c
+    query = (
+        sa.select(archive_revisions)
+        .distinct(archived.day)
+        .where(archived.day.in_(days))
+        .order_by(archived.day, archived.revision.desc())
+    )
+    with engine.connect() as connection:
+        return {
+            row.day: DayRevision(
+                day=row.day,
+                revision=row.revision,
+                digest=row.digest,
+                response_count=row.response_count,
+                session_count=row.session_count,
+                quarantine_counts=dict(row.quarantine_counts),
+            )
+            for row in connection.execute(query)
+        }

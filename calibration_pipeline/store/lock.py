@@ -1,0 +1,110 @@
+"""One calibration at a time: an advisory lock, and a token that only its newest holder has."""
+
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from calibration_pipeline.errors import LockHeldError, LockLostError
+from calibration_pipeline.store.tables import publication_fence
+
+# Advisory locks share one number space per database: this is ours ("calibrat" in ASCII).
+_LOCK_KEY = 0x63616C6962726174
+
+
+class CalibrationLock:
+    """Hold the calibration lock for as long as the block runs.
+
+    The lock belongs to a connection of its own: when its holder dies, the connection ends and the
+    lock is free. A holder whose connection was cut may still be running, so each holder also gets
+    a fencing token; `check_fence` refuses every token but the newest one.
+
+    Parameters
+    ----------
+    holder
+        Who holds it, for the message that others see: a run and what started it.
+    """
+
+    def __init__(self, engine: sa.Engine, holder: str) -> None:
+        self._engine = engine
+        self._holder = holder
+        self._connection: sa.Connection | None = None
+        self._token: int | None = None
+
+    @property
+    def token(self) -> int:
+        """The fencing token; publication asks for it."""
+        if self._token is None:
+            raise LockLostError("the calibration lock isn't held: enter its block first")
+        return self._token
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises
+        ------
+        LockHeldError
+            Another calibration holds it.
+        """
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            self._token = _acquire(connection, self._holder)
+        except BaseException:
+            _end(connection)
+            raise
+        self._connection = connection
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Free the lock by ending its connection, which works even when it was cut already."""
+        connection, self._connection, self._token = self._connection, None, None
+        if connection is not None:
+            _end(connection)
+
+
+def _acquire(connection: sa.Connection, holder: str) -> int:
+    if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK_KEY))):
+        raise _held_by(connection)
+    token: int = connection.execute(
+        sa.update(publication_fence)
+        .values(token=publication_fence.c.token + 1, holder=holder, acquired_at=sa.func.now())
+        .returning(publication_fence.c.token)
+    ).scalar_one()
+    return token
+
+
+def _end(connection: sa.Connection) -> None:
+    """Close the connection for good: back in the pool, it would keep the lock."""
+    connection.invalidate()
+    connection.close()
+
+
+def _held_by(connection: sa.Connection) -> LockHeldError:
+    fence = connection.execute(sa.select(publication_fence)).one()
+    since: datetime = fence.acquired_at
+    return LockHeldError(
+        f"another calibration is running: {fence.holder}, since {since:%Y-%m-%d %H:%M:%S %Z}: "
+        "wait for it to end, or stop it"
+    )
+
+
+def check_fence(connection: sa.Connection, token: int) -> None:
+    """Refuse a holder that has been succeeded; keep successors out until the transaction ends.
+
+    Raises
+    ------
+    LockLostError
+        Another calibration has taken the lock since.
+    """
+    fence = connection.execute(sa.select(publication_fence).with_for_update()).one()
+    if fence.token != token:
+        raise LockLostError(
+            f"this run lost the calibration lock, and {fence.holder} has taken it since: "
+            "nothing was published; run the night again"
+        )

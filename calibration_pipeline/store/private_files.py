@@ -1,0 +1,44 @@
+"""Files that appear whole or not at all, and that their owner alone can read."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from calibration_pipeline.errors import BadInputError
+
+
+@contextmanager
+def private_file(target: Path) -> Iterator[IO[bytes]]:
+    """Write a file beside its place and rename it over whatever stands there at the end.
+
+    The file is created with mode 0600. Whatever fails inside the block leaves `target` as it was.
+
+    Yields
+    ------
+    IO[bytes]
+        The file, open for writing.
+
+    Raises
+    ------
+    BadInputError
+        The folder or the file can't be written.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"{target} can't be written ({error.strerror}): "
+            "make room there, correct the folder's permissions, or choose another place"
+        ) from error

@@ -1,0 +1,69 @@
+"""Keyed hashes in place of people's ids."""
+
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from calibration_pipeline.errors import BadInputError
+
+PSEUDONYM_BYTES = 16
+_KEY_BYTES = 32
+_MINIMUM_KEY_BYTES = 16
+
+
+def pseudonyms_of(
+    key: bytes, kind: Literal["candidate", "session"], ids: Iterable[str]
+) -> list[bytes]:
+    """Give the pseudonym of each id: HMAC-SHA256, cut to 16 bytes.
+
+    The kind is part of what is hashed: a session and a candidate of one name differ.
+    """
+    prefix = f"{kind}\0".encode()
+    return [hmac.digest(key, prefix + i.encode(), "sha256")[:PSEUDONYM_BYTES] for i in ids]
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """Read the key file; on first use create it, readable by its owner alone.
+
+    Two processes that create it at once end up with one and the same key.
+
+    Raises
+    ------
+    BadInputError
+        The file can't be read or written, or is too short to be a key.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        key = path.read_bytes()
+    except OSError as error:
+        raise BadInputError(
+            f"the pseudonym key {path} can't be used ({error.strerror}): "
+            "correct its folder's permissions, or set CALIBRATION_PSEUDONYM_KEY"
+        ) from error
+    if len(key) < _MINIMUM_KEY_BYTES:
+        raise BadInputError(
+            f"the pseudonym key {path} is too short ({len(key)} bytes): restore it from a backup; "
+            "with a new key nobody could be recognised in the archive"
+        )
+    return key
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, never replaces the key that another process has just made.
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

@@ -1,0 +1,220 @@
+"""The record of archived days: which extraction gave which file, from what state of the source."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from calibration_pipeline.errors import NightBlockedError
+from calibration_pipeline.records import DayResponses, DayRevision
+from calibration_pipeline.store.archive import Archive, DayWriter
+from calibration_pipeline.store.sources import native
+from calibration_pipeline.store.sources.native import Fingerprint
+from calibration_pipeline.store.tables import archive_revisions, source_observations
+
+_READ_COLUMNS = [
+    "session_ordinal",
+    "session_pseudonym",
+    "candidate_pseudonym",
+    "item_id",
+    "content_version",
+    "score",
+]
+
+
+def _newest(connection: sa.Connection, day: date) -> sa.Row[Any] | None:
+    revisions = archive_revisions.c
+    return connection.execute(
+        sa.select(archive_revisions)
+        .where(revisions.day == day)
+        .order_by(revisions.revision.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _observed(connection: sa.Connection, first: date, last: date) -> dict[date, Fingerprint]:
+    """Give the newest observation of each day's source."""
+    o = source_observations.c
+    rows = connection.execute(
+        sa.select(o.day, o.row_count, o.latest_ingested_at, o.checksum)
+        .distinct(o.day)
+        .where(o.day.between(first, last))
+        .order_by(o.day, o.observation_id.desc())
+    )
+    return {row.day: Fingerprint(*row[1:]) for row in rows}
+
+
+def changed(
+    connection: sa.Connection, archive: Archive, first: date, last: date, timezone: ZoneInfo
+) -> list[date]:
+    """List the days that are not archived as their source stands now."""
+    observed = _observed(connection, first, last)
+    found = native.fingerprints(connection, first, last, timezone)
+    return [
+        day
+        for day, fingerprint in found.items()
+        if observed.get(day) != fingerprint or not _is_usable(connection, archive, day, timezone)
+    ]
+
+
+def _is_usable(connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo) -> bool:
+    row = _newest(connection, day)
+    return row is not None and row.timezone == timezone.key and archive.path(row.file_name).exists()
+
+
+def unchanged(
+    connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo
+) -> DayRevision | None:
+    """Give a day's newest revision if its source is as it was when that was extracted."""
+    if changed(connection, archive, day, day, timezone):
+        return None
+    row = _newest(connection, day)
+    return None if row is None else _revision(row)
+
+
+def record(
+    connection: sa.Connection,
+    archive: Archive,
+    writer: DayWriter,
+    found: DayRevision,
+    fingerprint: Fingerprint,
+    timezone: ZoneInfo,
+) -> DayRevision:
+    """Record an extraction, as a new revision unless it is the newest one over again."""
+    newest = _newest(connection, found.day)
+    if newest is None or not _is_same(newest, found, timezone):
+        recorded = replace(found, revision=1 if newest is None else newest.revision + 1)
+        file_name, quarantine_file_name = writer.commit(recorded.revision)
+        connection.execute(
+            sa.insert(archive_revisions).values(
+                day=recorded.day,
+                revision=recorded.revision,
+                digest=recorded.digest,
+                file_name=file_name,
+                quarantine_file_name=quarantine_file_name,
+                response_count=recorded.response_count,
+                session_count=recorded.session_count,
+                quarantine_counts=recorded.quarantine_counts,
+                timezone=timezone.key,
+            )
+        )
+    else:
+        recorded = replace(found, revision=newest.revision)
+        if not archive.path(newest.file_name).exists():
+            writer.commit(recorded.revision)
+    connection.execute(
+        sa.insert(source_observations).values(
+            day=recorded.day,
+            revision=recorded.revision,
+            row_count=fingerprint.row_count,
+            latest_ingested_at=fingerprint.latest_ingested_at,
+            checksum=fingerprint.checksum,
+        )
+    )
+    return recorded
+
+
+def _is_same(row: sa.Row[Any], found: DayRevision, timezone: ZoneInfo) -> bool:
+    return bool(
+        row.digest == found.digest
+        and row.quarantine_counts == found.quarantine_counts
+        and row.timezone == timezone.key
+    )
+
+
+def _revision(row: sa.Row[Any]) -> DayRevision:
+    return DayRevision(
+        day=row.day,
+        revision=row.revision,
+        digest=row.digest,
+        response_count=row.response_count,
+        session_count=row.session_count,
+        quarantine_counts=dict(row.quarantine_counts),
+    )
+
+
+def newest_revisions(engine: sa.Engine, days: Sequence[date]) -> dict[date, DayRevision]:
+    """Give the newest revision of each of the days that has been extracted."""
+    revisions = archive_revisions.c
+    query = (
+        sa.select(archive_revisions)
+        .distinct(revisions.day)
+        .where(revisions.day.in_(days))
+        .order_by(revisions.day, revisions.revision.desc())
+    )
+    with engine.connect() as connection:
+        return {row.day: _revision(row) for row in connection.execute(query)}
+
+
+def read_day(
+    engine: sa.Engine, archive: Archive, day: date, revision: int | None = None
+) -> DayResponses:
+    """Read an archived day.
+
+    Parameters
+    ----------
+    revision
+        Which extraction; the newest one if None.
+
+    Raises
+    ------
+    NightBlockedError
+        The day was never extracted, or its file is missing or damaged.
+    """
+    query = sa.select(archive_revisions).where(archive_revisions.c.day == day)
+    if revision is not None:
+        query = query.where(archive_revisions.c.revision == revision)
+    with engine.connect() as connection:
+        row = connection.execute(
+            query.order_by(archive_revisions.c.revision.desc()).limit(1)
+        ).one_or_none()
+    if row is None:
+        which = "" if revision is None else f" as revision {revision}"
+        raise NightBlockedError(
+            f"the answers of {day} have not been extracted{which}: "
+            "materialise the day's responses first"
+        )
+    table = archive.read(row.file_name, _READ_COLUMNS)
+    if table.num_rows != row.response_count:
+        raise NightBlockedError(
+            f"the archived file {row.file_name} has {table.num_rows} answers, {row.response_count} "
+            "were recorded: restore it from a backup"
+        )
+    return _day_responses(_revision(row), table)
+
+
+def _day_responses(revision: DayRevision, table: pa.Table) -> DayResponses:
+    encoded = table["item_id"].unify_dictionaries().combine_chunks()
+    names = encoded.dictionary.to_pylist()
+    versions = table["content_version"].to_numpy()
+    # One number per (item, version); versions are small, so the product stays far from overflow.
+    span = int(versions.max(initial=0)) + 1
+    combined = encoded.indices.to_numpy().astype(np.int64) * span + versions
+    present, inverse = np.unique(combined, return_inverse=True)
+    keys = [(names[code // span], int(code % span)) for code in present.tolist()]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    rank = np.empty(len(keys), np.int32)
+    rank[order] = np.arange(len(keys), dtype=np.int32)
+    starts = np.flatnonzero(np.diff(table["session_ordinal"].to_numpy(), prepend=-1))
+    arrays: dict[str, NDArray[Any]] = {
+        "session_offsets": np.append(starts, table.num_rows).astype(np.int64),
+        "item": rank[inverse],
+        "correct": table["score"].to_numpy().astype(np.uint8),
+        "session_pseudonyms": _pseudonyms(table["session_pseudonym"], starts),
+        "candidate_pseudonyms": _pseudonyms(table["candidate_pseudonym"], starts),
+    }
+    for array in arrays.values():
+        array.setflags(write=False)
+    return DayResponses(revision=revision, keys=tuple(keys[k] for k in order), **arrays)
+
+
+def _pseudonyms(column: Any, rows: NDArray[np.int64]) -> NDArray[np.void]:
+    values = pc.take(column.combine_chunks(), pa.array(rows)).to_pylist()
+    return np.frombuffer(b"".join(values), dtype="V16")

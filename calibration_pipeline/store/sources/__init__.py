@@ -1,0 +1,1 @@
+"""Where answers come from. Each source gives the same rows; the native log is the first."""

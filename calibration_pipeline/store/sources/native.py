@@ -1,0 +1,177 @@
+"""The native response log as a source: has a day changed, and what are its rows."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.csv
+import sqlalchemy as sa
+from psycopg import sql
+
+from calibration_pipeline.store.archive_format import MOMENT
+from calibration_pipeline.store.copy import driver_connection
+
+# Clocks of test machines may run ahead of the database's by this much.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+# Reasons that can be seen on a row by itself; their numbers stand in the query below.
+ROW_REASONS = (
+    "unknown_item",
+    "null_score",
+    "non_binary_score",
+    "future_timestamp",
+    "session_inconsistent",
+)
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("reason", pa.int8()),
+        ("session_id", pa.string()),
+        ("candidate_id", pa.string()),
+        ("session_started_at", MOMENT),
+        ("item_id", pa.string()),
+        ("content_version", pa.int32()),
+        ("score", pa.int16()),
+        ("answered_at", MOMENT),
+        ("position", pa.int32()),
+        ("time_on_task_ms", pa.int32()),
+        ("option_selected", pa.string()),
+        ("theta_at_presentation", pa.float64()),
+        ("population_group", pa.string()),
+        ("engine_version", pa.string()),
+    ]
+)
+
+# Uses response_log_session_started_at_idx. Whether the bank knows the item is part of the hash:
+# importing the item later changes what the day's extraction gives.
+_FINGERPRINTS = """
+SELECT width_bucket(r.session_started_at, CAST(:bounds AS timestamptz[])) AS day_number,
+       count(*) AS row_count,
+       max(r.ingested_at) AS latest_ingested_at,
+       bit_xor(hash_record_extended(ROW(
+           r.response_id, r.session_id, r.candidate_id, r.item_id, r.content_version, r.score,
+           r.answered_at, r.session_started_at, r.position, r.time_on_task_ms, r.option_selected,
+           r.theta_at_presentation, r.population_group, r.engine_version, i.item_id IS NULL
+       ), 0)) AS checksum
+FROM calibration.response_log AS r
+LEFT JOIN calibration.items AS i USING (item_id, content_version)
+WHERE r.session_started_at >= :first AND r.session_started_at < :last
+GROUP BY 1
+"""
+
+# Uses response_log_session_started_at_idx. The order is that of the archive; among rows that
+# are the same answer the one logged first comes first. A time is in the future if it is later
+# than the moment the row was logged: unlike "later than now", that never changes.
+_DAY = """
+COPY (
+    WITH day AS (
+        SELECT * FROM calibration.response_log
+        WHERE session_started_at >= {first} AND session_started_at < {last}
+    ), inconsistent AS (
+        SELECT session_id FROM day GROUP BY session_id
+        HAVING min(session_started_at) <> max(session_started_at)
+            OR min(candidate_id) <> max(candidate_id)
+    )
+    SELECT CASE
+               WHEN i.item_id IS NULL THEN 1
+               WHEN d.score IS NULL THEN 2
+               WHEN d.score NOT IN (0, 1) THEN 3
+               WHEN d.answered_at > d.ingested_at + {tolerance} THEN 4
+               WHEN n.session_id IS NOT NULL THEN 5
+               ELSE 0
+           END,
+           d.session_id, d.candidate_id, d.session_started_at, d.item_id, d.content_version,
+           d.score, d.answered_at, d.position, d.time_on_task_ms, d.option_selected,
+           d.theta_at_presentation, d.population_group, d.engine_version
+    FROM day AS d
+    LEFT JOIN calibration.items AS i USING (item_id, content_version)
+    LEFT JOIN inconsistent AS n USING (session_id)
+    ORDER BY d.session_started_at, d.session_id COLLATE "C", d.position NULLS LAST, d.answered_at,
+             d.item_id COLLATE "C", d.content_version, d.response_id
+) TO STDOUT (FORMAT csv)
+"""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the source of a day looks like: cheap to compute, different when a row is."""
+
+    row_count: int
+    latest_ingested_at: datetime | None
+    checksum: int
+
+
+EMPTY = Fingerprint(0, None, 0)
+
+
+def day_start(day: date, timezone: ZoneInfo) -> datetime:
+    """Give the first moment of a local day; the day is 23 or 25 hours long when clocks change."""
+    return datetime.combine(day, time.min, tzinfo=timezone)
+
+
+def fingerprints(
+    connection: sa.Connection, first: date, last: date, timezone: ZoneInfo
+) -> dict[date, Fingerprint]:
+    """Give the fingerprint of each local day from `first` to `last`, both included."""
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    bounds = [day_start(day, timezone) for day in days]
+    end = day_start(last + timedelta(days=1), timezone)
+    rows = connection.execute(
+        sa.text(_FINGERPRINTS), {"bounds": bounds, "first": bounds[0], "last": end}
+    )
+    found = {
+        days[row.day_number - 1]: Fingerprint(row.row_count, row.latest_ingested_at, row.checksum)
+        for row in rows
+    }
+    return {day: found.get(day, EMPTY) for day in days}
+
+
+def stream_day(
+    connection: sa.Connection, day: date, timezone: ZoneInfo, block_bytes: int = 16 * 2**20
+) -> Iterator[pa.Table]:
+    """Stream the rows of the sessions that started on a local day, in canonical order.
+
+    Parameters
+    ----------
+    block_bytes
+        Size of a block as text; memory stays within a few times this, however large the day is.
+
+    Yields
+    ------
+    pyarrow.Table
+        Of `ROW_SCHEMA`. A session may go on in the next block. `reason` counts from 1 in
+        `ROW_REASONS`; 0 is a good row.
+    """
+    statement = sql.SQL(_DAY).format(
+        first=sql.Literal(day_start(day, timezone)),
+        last=sql.Literal(day_start(day + timedelta(days=1), timezone)),
+        tolerance=sql.Literal(CLOCK_TOLERANCE),
+    )
+    block = io.BytesIO()
+    connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
+    with driver_connection(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        for row in copy:
+            block.write(row)
+            if block.tell() >= block_bytes:
+                yield _parse(block)
+                block = io.BytesIO()
+    if block.tell():
+        yield _parse(block)
+
+
+def _parse(block: io.BytesIO) -> pa.Table:
+    block.seek(0)
+    return pa.csv.read_csv(
+        block,
+        read_options=pa.csv.ReadOptions(column_names=ROW_SCHEMA.names),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=ROW_SCHEMA,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )

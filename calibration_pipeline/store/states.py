@@ -1,0 +1,218 @@
+"""Nights' states: append-only, keyed by (partition, attempt), bit by bit as they were computed."""
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from calibration_pipeline.records import CalibrationState, ScaleState
+from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.tables import (
+    calibration_states,
+    state_items,
+    state_scales,
+    state_windows,
+)
+
+# The fields with one entry per item: their shape, or the column that holds them and its type.
+_VECTORS = {
+    "parameters": (3,),
+    "covariance": (3, 3),
+    "prior_mean": (3,),
+    "prior_precision": (3,),
+    "carried_information": (3, 3),
+    "carried_linear": (3,),
+    "shadow_parameters": (3,),
+}
+_SCALARS = {
+    "window_counts": ("window_count", np.int64),
+    "total_counts": ("total_count", np.int64),
+    "infit": ("infit", np.float64),
+    "outfit": ("outfit", np.float64),
+    "infit_se": ("infit_se", np.float64),
+    "outfit_se": ("outfit_se", np.float64),
+    "is_anchor": ("is_anchor", np.bool_),
+    "is_updated": ("is_updated", np.bool_),
+}
+_ITEM_COLUMNS = (
+    "partition",
+    "attempt",
+    "position",
+    "item_id",
+    "content_version",
+    *_VECTORS,
+    *(column for column, _ in _SCALARS.values()),
+)
+_SCALE_FIELDS = (
+    "fitted",
+    "reason",
+    "population_mean",
+    "population_sd",
+    "linking_slope",
+    "linking_intercept",
+    "log_likelihood",
+    "cycles",
+    "converged",
+    "session_count",
+    "response_count",
+)
+
+
+def next_attempt(engine: sa.Engine, partition: date) -> int:
+    """Give the number of the next try at a night, counted from 1.
+
+    Two runs that get the same number can't both store a state: the key refuses the second.
+    """
+    with engine.connect() as connection:
+        newest = connection.scalar(
+            sa.select(sa.func.max(calibration_states.c.attempt)).where(
+                calibration_states.c.partition == partition
+            )
+        )
+    return (newest or 0) + 1
+
+
+def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None:
+    """Store a night's state, accepted or rejected, in one transaction.
+
+    Raises
+    ------
+    sqlalchemy.exc.IntegrityError
+        The night has this attempt already, or there is no such run.
+    """
+    parent_partition, parent_attempt = state.parent or (None, None)
+    key = [state.partition, state.attempt]
+    with engine.begin() as connection:
+        connection.execute(
+            sa.insert(calibration_states).values(
+                partition=state.partition,
+                attempt=state.attempt,
+                run_id=run_id,
+                is_accepted=state.is_accepted,
+                reasons=list(state.reasons),
+                folded_through=state.folded_through,
+                parent_partition=parent_partition,
+                parent_attempt=parent_attempt,
+                anchor_set_id=state.anchor_set_id,
+                bank_digest=state.bank_digest,
+                anchor_digest=state.anchor_digest,
+                configuration_digest=state.configuration_digest,
+                digest=state.digest,
+            )
+        )
+        copy_rows(
+            connection,
+            state_scales,
+            ("partition", "attempt", "position", "scale", *_SCALE_FIELDS),
+            (
+                [*key, position, scale.name, *(getattr(scale, name) for name in _SCALE_FIELDS)]
+                for position, scale in enumerate(state.scales)
+            ),
+        )
+        copy_rows(
+            connection,
+            state_windows,
+            ("partition", "attempt", "day", "revision", "digest"),
+            ([*key, *entry] for entry in state.window),
+        )
+        copy_rows(
+            connection,
+            state_items,
+            _ITEM_COLUMNS,
+            _item_rows(state),
+        )
+
+
+def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
+    vectors = [
+        getattr(state, name).reshape(-1, math.prod(shape)).tolist()
+        for name, shape in _VECTORS.items()
+    ]
+    scalars = [getattr(state, name).tolist() for name in _SCALARS]
+    for position, (key, *values) in enumerate(zip(state.keys, *vectors, *scalars, strict=True)):
+        yield [state.partition, state.attempt, position, *key, *values]
+
+
+def newest_accepted_state(engine: sa.Engine, before: date) -> CalibrationState | None:
+    """Read the state that a night starts from.
+
+    Parameters
+    ----------
+    before
+        The night's own partition: only earlier ones are looked at.
+
+    Returns
+    -------
+    CalibrationState or None
+        Of the newest earlier partition with an accepted state, its newest accepted attempt.
+    """
+    states = calibration_states.c
+    newest = (
+        sa.select(states.partition, states.attempt)
+        .where(states.partition < before, states.is_accepted)
+        .order_by(states.partition.desc(), states.attempt.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        found = connection.execute(newest).one_or_none()
+    return None if found is None else read_state(engine, found.partition, found.attempt)
+
+
+def read_state(
+    engine: sa.Engine, partition: date, attempt: int | None = None
+) -> CalibrationState | None:
+    """Read a night's state, its newest attempt unless one is named; None if there is none."""
+    states = calibration_states.c
+    query = sa.select(calibration_states).where(states.partition == partition)
+    if attempt is not None:
+        query = query.where(states.attempt == attempt)
+    with engine.connect() as connection:
+        header = connection.execute(query.order_by(states.attempt.desc()).limit(1)).one_or_none()
+        if header is None:
+            return None
+        scales = _rows(connection, state_scales, header, state_scales.c.position)
+        window = _rows(connection, state_windows, header, state_windows.c.day)
+        items = _rows(connection, state_items, header, state_items.c.position)
+    return CalibrationState(
+        partition=header.partition,
+        attempt=header.attempt,
+        is_accepted=header.is_accepted,
+        reasons=tuple(header.reasons),
+        keys=tuple((row.item_id, row.content_version) for row in items),
+        scales=tuple(
+            ScaleState(row.scale, *(getattr(row, name) for name in _SCALE_FIELDS)) for row in scales
+        ),
+        folded_through=header.folded_through,
+        window=tuple((row.day, row.revision, row.digest) for row in window),
+        parent=None
+        if header.parent_partition is None
+        else (header.parent_partition, header.parent_attempt),
+        anchor_set_id=header.anchor_set_id,
+        bank_digest=header.bank_digest,
+        anchor_digest=header.anchor_digest,
+        configuration_digest=header.configuration_digest,
+        digest=header.digest,
+        **_item_arrays(items),
+    )
+
+
+def _rows(
+    connection: sa.Connection, table: sa.Table, header: sa.Row[Any], order: sa.Column[Any]
+) -> list[Any]:
+    own = (table.c.partition == header.partition) & (table.c.attempt == header.attempt)
+    return list(connection.execute(sa.select(table).where(own).order_by(order)))
+
+
+def _item_arrays(rows: list[Any]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {
+        name: np.array([getattr(row, name) for row in rows], np.float64).reshape(-1, *shape)
+        for name, shape in _VECTORS.items()
+    }
+    for name, (column, dtype) in _SCALARS.items():
+        arrays[name] = np.array([getattr(row, column) for row in rows], dtype)
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays

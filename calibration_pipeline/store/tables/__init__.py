@@ -1,0 +1,73 @@
+"""SQLAlchemy Core tables of the schema `calibration`, by subject.
+
+The migrations under `store/migrations` create them; a test keeps the two in agreement.
+"""
+
+from calibration_pipeline.store.tables.bank import (
+    anchor_activations,
+    anchor_set_items,
+    anchor_sets,
+    item_decisions,
+    items,
+    scales,
+)
+from calibration_pipeline.store.tables.base import SCHEMA, metadata
+from calibration_pipeline.store.tables.calibration import (
+    calibration_states,
+    flags,
+    links,
+    run_outcomes,
+    runs,
+    state_evaluations,
+    state_items,
+    state_scales,
+    state_windows,
+)
+from calibration_pipeline.store.tables.publication import (
+    alias_moves,
+    aliases,
+    publication_fence,
+    snapshot_audits,
+    snapshot_items,
+    snapshots,
+)
+from calibration_pipeline.store.tables.responses import (
+    archive_revisions,
+    candidate_abilities,
+    candidate_map,
+    import_batches,
+    response_log,
+    source_observations,
+)
+
+__all__ = [
+    "SCHEMA",
+    "alias_moves",
+    "aliases",
+    "anchor_activations",
+    "anchor_set_items",
+    "anchor_sets",
+    "archive_revisions",
+    "calibration_states",
+    "candidate_abilities",
+    "candidate_map",
+    "flags",
+    "import_batches",
+    "item_decisions",
+    "items",
+    "links",
+    "metadata",
+    "publication_fence",
+    "response_log",
+    "run_outcomes",
+    "runs",
+    "scales",
+    "snapshot_audits",
+    "snapshot_items",
+    "snapshots",
+    "source_observations",
+    "state_evaluations",
+    "state_items",
+    "state_scales",
+    "state_windows",
+]
