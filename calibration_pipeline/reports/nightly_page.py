@@ -1,0 +1,184 @@
+"""The nightly page: what the data lead reads in the morning. Records in, one HTML text out.
+
+The page stands alone: no script, no font, no picture from elsewhere. It holds items and counts,
+never a candidate or a session.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from calibration_pipeline.records import (
+    AuditFinding,
+    CalibrationState,
+    DayRevision,
+    Flag,
+    ItemBank,
+    ItemKey,
+    ScaleLink,
+    ScaleState,
+    SnapshotItem,
+)
+from calibration_pipeline.reports.flag_groups import group_flags, reason_of
+from calibration_pipeline.reports.pool_changes import (
+    count_sources,
+    first_estimates,
+    graduates,
+    largest_moves,
+)
+from calibration_pipeline.reports.templating import counted, template_environment
+from calibration_pipeline.reports.verdict import verdict_of
+
+CREDIBLE_SHOWN_PER_REASON = 100
+OTHERS_SHOWN_PER_REASON = 25
+MOVES_SHOWN = 15
+
+
+@dataclass(frozen=True)
+class NightlyPage:
+    """Everything a night's page tells.
+
+    Attributes
+    ----------
+    day
+        The night's own day, as archived.
+    state, parent
+        Tonight's fit and verdict, and the accepted state it started from.
+    flags, links
+        What was flagged and linked; empty when the fit was rejected.
+    items
+        The version as composed, in the bank's order; None when the night got no further than
+        its fit.
+    previous
+        Items of the newest version of an earlier night; empty before the first.
+    version
+        The published version's number; None when nothing was published.
+    findings
+        The publication audit; empty when there was none.
+    bank
+        The pool the night was computed on.
+    window_days
+        Days that a full window has.
+    """
+
+    day: DayRevision
+    state: CalibrationState
+    parent: CalibrationState | None
+    flags: Sequence[Flag]
+    links: Sequence[ScaleLink]
+    items: Sequence[SnapshotItem] | None
+    previous: Mapping[ItemKey, SnapshotItem]
+    version: int | None
+    findings: Sequence[AuditFinding]
+    bank: ItemBank
+    window_days: int
+
+
+@dataclass(frozen=True)
+class ScaleRow:
+    """One scale tonight, beside the accepted night before; `earlier` is None where it was new."""
+
+    now: ScaleState
+    earlier: ScaleState | None
+    model: str
+    item_count: int
+
+
+def render_nightly_page(page: NightlyPage) -> str:
+    """Write the page as one HTML document.
+
+    The same records give the same text: no clock is read.
+    """
+    template = template_environment().get_template("nightly_page.html.j2")
+    return template.render(
+        page=page,
+        verdict=verdict_of(page.state, page.items, page.flags, page.findings, page.version),
+        scales=_scale_rows(page),
+        missing_days=missing_days(page.state, page.window_days),
+        window_answers=sum(scale.response_count for scale in page.state.scales),
+        quarantined=sorted(
+            page.day.quarantine_counts.items(), key=lambda pair: (-pair[1], pair[0])
+        ),
+        flag_counts=_flag_counts(page.flags),
+        credible=group_flags(
+            [flag for flag in page.flags if flag.is_credible], limit=CREDIBLE_SHOWN_PER_REASON
+        ),
+        others=group_flags(
+            [flag for flag in page.flags if not flag.is_credible], limit=OTHERS_SHOWN_PER_REASON
+        ),
+        scale_of=_scale_of(page),
+        counted=counted,
+        **_pool(page),
+    )
+
+
+def missing_days(state: CalibrationState, window_days: int) -> tuple[tuple[date, date], ...]:
+    """List the runs of days that a full window would hold and this one lacks, as (first, last)."""
+    present = {day for day, _, _ in state.window}
+    runs: list[tuple[date, date]] = []
+    for age in range(window_days - 1, -1, -1):
+        day = state.partition - timedelta(days=age)
+        if day in present:
+            continue
+        if runs and runs[-1][1] == day - timedelta(days=1):
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return tuple(runs)
+
+
+def _pool(page: NightlyPage) -> dict[str, Any]:
+    """Gather the part of the page that exists only when a version was composed."""
+    items = page.items or ()
+    moves, reach = largest_moves(items, page.previous, limit=MOVES_SHOWN)
+    return {
+        "sources": count_sources(items),
+        "graduates": graduates(items, page.previous),
+        "first_estimates": first_estimates(items, page.previous),
+        "at_bound": [item for item in items if item.at_bound],
+        "moves": moves,
+        "moves_reach": reach,
+        "retired_count": int(page.bank.is_retired.sum()),
+        "refitted_count": sum(item.source == "fitted" for item in items),
+        "updated_count": int(page.state.is_updated.sum()),
+        "anchor_count": int(page.state.is_anchor.sum()),
+    }
+
+
+def _scale_rows(page: NightlyPage) -> list[ScaleRow]:
+    earlier = {scale.name: scale for scale in page.parent.scales} if page.parent else {}
+    models = dict(zip(page.bank.scale_names, page.bank.scale_models, strict=True))
+    numbers = {name: number for number, name in enumerate(page.bank.scale_names)}
+    return [
+        ScaleRow(
+            scale,
+            earlier.get(scale.name),
+            models[scale.name],
+            int((page.bank.scale_index == numbers[scale.name]).sum()),
+        )
+        for scale in page.state.scales
+    ]
+
+
+def _scale_of(page: NightlyPage) -> dict[ItemKey, str]:
+    """Scale of each flagged item; empty in a pool with one scale, where it says nothing."""
+    bank = page.bank
+    if len(bank.scale_names) == 1:
+        return {}
+    keys = [flag.key for flag in page.flags]
+    return {
+        key: bank.scale_names[bank.scale_index[position]]
+        for key, position in zip(keys, bank.positions(keys), strict=True)
+    }
+
+
+def _flag_counts(flags: Sequence[Flag]) -> list[tuple[str, int, int]]:
+    """Reason, credible, not credible; the reason with most credible flags first."""
+    counted_flags = Counter((reason_of(flag.reason).label, flag.is_credible) for flag in flags)
+    counts = [
+        (label, counted_flags[label, True], counted_flags[label, False])
+        for label in {label for label, _ in counted_flags}
+    ]
+    return sorted(counts, key=lambda count: (-count[1], -count[2], count[0]))
