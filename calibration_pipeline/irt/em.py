@@ -110,11 +110,21 @@ def fit(
     population: Population,
     configuration: EMConfiguration,
 ) -> EMResult:
-    """Fit items and population. Not converging is data and a warning, never silence."""
-    has_guessing = problem.start[:, 2] > 0.0
+    """Fit items and population. Not converging is data and a warning, never silence.
+
+    Raises
+    ------
+    ValueError
+        If there is no session: nothing says then what the population is.
+    """
+    if data.n_sessions == 0:
+        raise ValueError("there is no session to fit")
+    has_guessing = (problem.start[:, 2] > 0.0) | problem.free[:, 2]
     bounds = _internal_bounds(configuration)
     expands = _may_expand(problem, population)
-    values = _Values(to_internal(problem.start), population, problem.priors)
+    internal = to_internal(problem.start)
+    internal = np.where(problem.free, np.clip(internal, bounds[0], bounds[1]), internal)
+    values = _Values(internal, population, problem.priors)
     fallback: _Values | None = None
     damping = 1.0
     trace: list[CycleDiagnostics] = []
@@ -219,10 +229,12 @@ def _maximize(
 
 
 def _moments(expectation: Expectation, configuration: EMConfiguration) -> tuple[float, float]:
+    """Mean and sd of the expected mass; the nodes can't tell an sd below half their spacing."""
     nodes = quadrature_nodes(configuration)
     share = expectation.mass / expectation.mass.sum()
     mean = float(share @ nodes)
-    return mean, float(np.sqrt(share @ np.square(nodes - mean)))
+    sd = float(np.sqrt(share @ np.square(nodes - mean)))
+    return mean, max(sd, float(nodes[1] - nodes[0]) / 2.0)
 
 
 def _expand(

@@ -126,7 +126,8 @@ def expect(
     table = log_probability_table(nodes, parameters, configuration.scaling_constant)
     log_weights = normal_log_weights(nodes, population.mean, population.sd)
     shards = data.shard_sessions
-    n_shards, n_buffers = len(shards) - 1, min(get_num_threads(), len(shards) - 1)
+    n_shards = len(shards) - 1
+    n_buffers = max(1, min(get_num_threads(), n_shards))
     buffers = np.empty((n_buffers, *table.shape))
     masses = np.empty((n_buffers, len(nodes)))
     log_likelihoods = np.empty(n_buffers)
@@ -164,7 +165,8 @@ def marginal_derivatives(
     probabilities = response_probabilities(nodes, parameters, scaling)
     gradients = np.ascontiguousarray(probability_gradients(nodes, parameters, scaling))
     shards = data.shard_sessions
-    n_shards, n_buffers = len(shards) - 1, min(get_num_threads(), len(shards) - 1)
+    n_shards = len(shards) - 1
+    n_buffers = max(1, min(get_num_threads(), n_shards))
     buffers = np.empty((n_buffers, data.n_items, 14))
     sums = np.zeros((data.n_items, 14))
     for first in range(0, n_shards, n_buffers):

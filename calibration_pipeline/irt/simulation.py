@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from calibration_pipeline.irt import simulation_kernels
 from calibration_pipeline.irt.model import FloatArray, fisher_information, response_probabilities
 
 NODES = np.linspace(-4.0, 4.0, 41)
@@ -52,67 +52,6 @@ class SimulatedSessions:
     estimate: FloatArray
 
 
-@njit(cache=True, nogil=True)
-def _draw_subset(order, uniforms):
-    """Put a random subset at the front of `order` (partial Fisher–Yates shuffle)."""
-    n = order.shape[0]
-    for k in range(uniforms.shape[0]):
-        pick = k + int(uniforms[k] * (n - k))
-        order[k], order[pick] = order[pick], order[k]
-
-
-@njit(cache=True, nogil=True)
-def _draw_informative(subset, used, information, node, top, uniform):
-    """Position in `subset` of one of the `top` unused items most informative at `node`."""
-    best = np.full(top, -1, np.int64)
-    values = np.full(top, -1.0)
-    found = 0
-    for k in range(subset.shape[0]):
-        if used[k]:
-            continue
-        value = information[subset[k], node]
-        if found == top and value <= values[top - 1]:
-            continue
-        slot = min(found, top - 1)
-        while slot > 0 and values[slot - 1] < value:
-            values[slot] = values[slot - 1]
-            best[slot] = best[slot - 1]
-            slot -= 1
-        values[slot] = value
-        best[slot] = k
-        found = min(found + 1, top)
-    return best[int(uniform * found)]
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def _run_sessions(
-    abilities, truth, information, log_right, log_wrong, nodes, top, subsets, draws, noise,
-    item, correct, estimate,
-):  # fmt: skip
-    """Fill `item`, `correct` and `estimate` from uniform `subsets`, `draws` and `noise`."""
-    n_sessions, answers = item.shape
-    n_items, n_nodes = information.shape
-    step = nodes[1] - nodes[0]
-    for s in prange(n_sessions):
-        order = np.arange(n_items)
-        _draw_subset(order, subsets[s])
-        subset = order[: subsets.shape[1]]
-        used = np.zeros(subset.shape[0], np.bool_)
-        log_posterior = -0.5 * nodes**2
-        for t in range(answers):
-            weights = np.exp(log_posterior - log_posterior.max())
-            eap = (weights * nodes).sum() / weights.sum()
-            node = min(max(int(round((eap - nodes[0]) / step)), 0), n_nodes - 1)
-            k = _draw_informative(subset, used, information, node, top, draws[s, t])
-            used[k] = True
-            j = subset[k]
-            a, b, c = truth[j]
-            p = c + (1.0 - c) / (1.0 + np.exp(-a * (abilities[s] - b)))
-            x = 1 if noise[s, t] < p else 0
-            log_posterior += log_right[j] if x == 1 else log_wrong[j]
-            item[s, t], correct[s, t], estimate[s, t] = j, x, eap
-
-
 def simulate_sessions(
     abilities: FloatArray,
     truth: FloatArray,
@@ -152,7 +91,7 @@ def simulate_sessions(
     correct = np.empty((n_sessions, rule.answers), np.uint8)
     estimate = np.empty((n_sessions, rule.answers))
     scaled = truth * np.array([scaling_constant, 1.0, 1.0])
-    _run_sessions(
+    simulation_kernels.run_sessions(
         np.ascontiguousarray(abilities), scaled,
         fisher_information(NODES, engine_parameters, scaling_constant),
         np.log(believed), np.log1p(-believed), NODES, rule.top,

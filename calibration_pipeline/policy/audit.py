@@ -86,7 +86,7 @@ def _values_within_bounds(
 def _covariances_are_positive(items: Sequence[SnapshotItem]) -> AuditFinding:
     matrices = np.array([item.covariance for item in items]).reshape(-1, 3, 3)
     smallest = np.linalg.eigvalsh(matrices).min(axis=1) if len(items) else np.empty(0)
-    wrong = [items[j].key for j in np.flatnonzero(smallest < -1e-9)]
+    wrong = [item.key for item, value in zip(items, smallest, strict=True) if value < -1e-9]
     return _finding("every covariance is positive semidefinite", wrong, "items")
 
 

@@ -42,7 +42,9 @@ class CalibrationConfiguration:
     minimum_anchor_responses
         Answers in the window that an anchor needs to take part in linking.
     maximum_anchor_shift
-        An anchor whose shadow refit lies credibly further from its reference is left out of the link.
+        An anchor whose shadow refit lies further from its reference is left out of the link.
+    maximum_exposure_rate
+        Share of sessions that may see an item; what is above stands out in `item_exposure`.
     prior_discrimination, prior_difficulty, prior_guessing
         (mean, sd) of log a, b and logit c before anything has been learned from anchors.
     em
@@ -69,6 +71,7 @@ class CalibrationConfiguration:
     population_sd_range: tuple[float, float] = (0.2, 5.0)
     minimum_anchor_responses: int = 100
     maximum_anchor_shift: float = 0.3
+    maximum_exposure_rate: float = 0.2
     prior_discrimination: tuple[float, float] = (0.0, 0.5)
     prior_difficulty: tuple[float, float] = (0.0, 1.5)
     prior_guessing: tuple[float, float] = (-1.6, 0.5)

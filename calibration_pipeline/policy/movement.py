@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration_pipeline.records import BoolArray, CalibrationState, FloatArray
+from calibration_pipeline.records import (
+    BoolArray,
+    CalibrationState,
+    FloatArray,
+    IntArray,
+)
 
 SMALLEST_VARIANCE = 1e-6
 
@@ -19,6 +24,8 @@ class Movement:
         ``(n_items,)`` NaN where either night didn't estimate the item.
     z
         ``(n_items,)`` change over its standard error.
+    change_variance
+        ``(n_items, 3)`` of φ: what the answers that are new since then may move a stable item by.
     is_comparable
         ``(n_items,)`` estimated on both nights.
     earlier
@@ -27,8 +34,9 @@ class Movement:
 
     change: FloatArray
     z: FloatArray
+    change_variance: FloatArray
     is_comparable: BoolArray
-    earlier: np.ndarray
+    earlier: IntArray
 
 
 def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Movement:
@@ -36,14 +44,39 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
 
     Tonight's answers contain almost all of last night's, so the two estimates are strongly
     correlated. For an efficient estimate on more data the variance of the change is the
-    difference of the variances (Hausman 1978, Econometrica 46, lemma 2.1).
+    difference of the variances (Hausman 1978, Econometrica 46, lemma 2.1). The difference is
+    taken at tonight's estimate, with and without the new answers: that of the two stored
+    variances would be mostly the noise of having been evaluated at two estimates.
     """
     lookup = {key: position for position, key in enumerate(earlier.keys)}
     positions = np.array([lookup.get(key, -1) for key in state.keys], np.int64)
-    both = (positions >= 0) & ~state.is_anchor & (state.covariance[:, 1, 1] > 0)
     before = np.maximum(positions, 0)
+    both = (positions >= 0) & ~state.is_anchor & (state.covariance[:, 1, 1] > 0)
     both &= earlier.covariance[before, 1, 1] > 0
     change = np.where(both, state.parameters[:, 1] - earlier.parameters[before, 1], np.nan)
-    variance = np.abs(earlier.covariance[before, 1, 1] - state.covariance[:, 1, 1])
-    z = change / np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
-    return Movement(change, z, both, positions)
+    new_answers = state.total_counts - earlier.total_counts[before]
+    variance = np.zeros((len(state.keys), 3))
+    variance[both] = _variance_of_change(state, both, new_answers[both])
+    z = change / np.sqrt(np.maximum(variance[:, 1], SMALLEST_VARIANCE))
+    return Movement(change, z, variance, both, positions)
+
+
+def _variance_of_change(
+    state: CalibrationState, items: BoolArray, new_answers: IntArray
+) -> FloatArray:
+    """Variance without the new answers less that with them, ``(n_chosen, 3)``.
+
+    The new answers' part of the window's information is their part of its answers.
+    """
+    covariance = state.covariance[items]
+    free = np.diagonal(covariance, axis1=1, axis2=2) > 0
+    absent = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
+    precision = np.linalg.inv(covariance + absent)
+    carried = state.carried_information[items]
+    pairs = free[:, :, None] & free[:, None, :]
+    known = state.prior_precision[items][:, :, None] * np.eye(3) + carried
+    window = np.where(pairs, precision - known, 0.0)
+    share = np.clip(new_answers / np.maximum(state.window_counts[items], 1), 0.0, 1.0)
+    without = np.linalg.inv(precision - share[:, None, None] * window)
+    both = np.diagonal(without - covariance - absent, axis1=1, axis2=2)
+    return np.where(free, np.maximum(both, 0.0), 0.0)

@@ -4,7 +4,7 @@ posterior = base prior × carried information × window likelihood, so that each
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -27,7 +27,7 @@ from calibration_pipeline.policy.scale_fit import (
     posterior_before_window,
     posterior_covariance,
 )
-from calibration_pipeline.policy.verdicts import judge_fit
+from calibration_pipeline.policy.verdicts import judge_fit, too_many_bad_rows
 from calibration_pipeline.policy.windows import scale_responses
 from calibration_pipeline.records import (
     AnchorSet,
@@ -89,6 +89,7 @@ def calibrate_night(
     A rejected fit is given back as such, never raised: what comes after it skips.
     """
     prepared = _prepare(inputs, configuration)
+    blocked = _blocked(inputs, configuration)
     fits: list[ScaleFit] = []
     counts = np.zeros(inputs.bank.n_items, np.int64)
     for number, name in enumerate(inputs.bank.scale_names):
@@ -99,13 +100,25 @@ def calibrate_night(
         counts[in_scale] = data.item_counts
         items = _items_of_scale(prepared, in_scale, name)
         eligible = int((data.item_counts >= configuration.minimum_responses).sum())
-        if eligible < configuration.minimum_items_per_scale:
-            fits.append(_unfitted(name, items, eligible, prepared.carried, configuration))
+        if blocked or eligible < configuration.minimum_items_per_scale:
+            reason = blocked or (
+                f"{eligible} items with {configuration.minimum_responses} answers or more in the "
+                f"window; a scale needs {configuration.minimum_items_per_scale}"
+            )
+            fits.append(_unfitted(name, items, reason, prepared.carried))
         else:
             population = prepared.carried.populations.get(name)
             fits.append(fit_scale(name, items, data, population, configuration))
     state = _assemble(inputs, prepared, fits, counts, configuration)
+    if blocked:
+        return with_digest(replace(state, is_accepted=False, reasons=(blocked,)))
     return with_digest(judge_fit(state, inputs.parent, configuration))
+
+
+def _blocked(inputs: NightInputs, configuration: CalibrationConfiguration) -> str:
+    """Why tonight's own day stops the night before the fit; an empty string if it doesn't."""
+    own = [day.revision for day in inputs.window if day.revision.day == inputs.partition]
+    return too_many_bad_rows(own[0], configuration) if own else ""
 
 
 def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _Prepared:
@@ -182,11 +195,10 @@ def _items_of_scale(prepared: _Prepared, in_scale: BoolArray, name: str) -> Scal
 def _unfitted(
     name: str,
     items: ScaleItems,
-    eligible: int,
+    reason: str,
     carried: CarriedItems,
-    configuration: CalibrationConfiguration,
 ) -> ScaleFit:
-    """A scale with too few answers stands as it was."""
+    """Leave a scale that can't be fitted as it was."""
     population = carried.populations.get(name, Population())
     nothing = np.full(len(items.start), np.nan)
     return ScaleFit(
@@ -202,10 +214,7 @@ def _unfitted(
         state=ScaleState(
             name=name,
             fitted=False,
-            reason=(
-                f"{eligible} items with {configuration.minimum_responses} answers or more in the "
-                f"window; a scale needs {configuration.minimum_items_per_scale}"
-            ),
+            reason=reason,
             population_mean=population.mean,
             population_sd=population.sd,
             linking_slope=1.0,

@@ -130,8 +130,8 @@ def _bounded(
 
 def _authored(state: CalibrationState, bank: ItemBank) -> FloatArray:
     prior = from_internal(state.prior_mean, state.parameters[:, 2] > 0.0)
-    known = np.isfinite(bank.parameters).all(axis=1)
-    return np.where(known[:, None], bank.parameters, prior)
+    known = np.asarray(np.isfinite(bank.parameters).all(axis=1))
+    return np.asarray(np.where(known[:, None], bank.parameters, prior))
 
 
 def _standing(

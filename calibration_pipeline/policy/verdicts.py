@@ -6,7 +6,10 @@ import numpy as np
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.movement import credible_movement
-from calibration_pipeline.records import CalibrationState, ScaleState
+from calibration_pipeline.records import CalibrationState, DayRevision, ScaleState
+
+SESSION_INCOMPLETE = "session_incomplete"
+"""Reason of good rows that go with their session: they don't make a day bad."""
 
 
 def judge_fit(
@@ -59,3 +62,16 @@ def _judge_movement(
         f"{configuration.difficulty_drift} in one night ({share:.0%}; at most "
         f"{configuration.maximum_moved_share:.0%})"
     ]
+
+
+def too_many_bad_rows(revision: DayRevision, configuration: CalibrationConfiguration) -> str:
+    """Why a day's answers can't be used, or an empty string."""
+    left_out = sum(revision.quarantine_counts.values())
+    bad = left_out - revision.quarantine_counts.get(SESSION_INCOMPLETE, 0)
+    rows = revision.response_count + left_out
+    if bad <= configuration.maximum_quarantined_share * rows:
+        return ""
+    return (
+        f"{bad} of {rows} rows of {revision.day} were quarantined ({bad / rows:.1%}; at most "
+        f"{configuration.maximum_quarantined_share:.1%}): mend the source and extract the day again"
+    )

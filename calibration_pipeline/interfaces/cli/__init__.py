@@ -1,0 +1,36 @@
+"""The `calibrate` command: its table of commands, and how it ends.
+
+Exit codes: 0 done; 1 it ran, but the answer is no (a database that can't be reached, a night that
+was blocked); 2 the command or its input is wrong; 130 interrupted.
+"""
+
+import click
+
+from calibration_pipeline.interfaces.cli.lazy import CommandEntry, LazyGroup
+
+_HERE = "calibration_pipeline.interfaces.cli"
+
+# One line per command, in the order of `calibrate --help`. A module is imported when its command
+# is called, so that help answers at once.
+COMMANDS = {
+    "db": CommandEntry(f"{_HERE}.db:db", "Start, stop and look at the embedded PostgreSQL."),
+    "ui": CommandEntry(f"{_HERE}.ui:ui", "Open Dagster's web interface on this machine."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="calibration-pipeline", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback behind an error's one line.")
+def main(debug: bool) -> None:
+    r"""Re-calibrate the items of an adaptive test, night by night.
+
+    \b
+    Example:
+      calibrate demo
+      calibrate night --help
+    """
+    del debug  # LazyGroup reads it where errors end

@@ -1,0 +1,111 @@
+"""What the commands share on the screen: tables, JSON and progress.
+
+Results go to stdout, progress and remarks to stderr, so that a pipe holds results alone.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from calibration_pipeline.interfaces.cli.progress import progress
+
+__all__ = ["json_option", "print_json", "print_table", "progress", "say"]
+
+# A pipe has no width to fit into; rich would otherwise fold every table at 80 columns.
+_PIPE_WIDTH = 1000
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def json_option(command: _Command) -> _Command:
+    """Give a command the flag ``--json``, passed on as the argument ``as_json``."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+    return option(command)
+
+
+def say(text: str) -> None:
+    """Print a remark on stderr, where it is out of a pipe's way."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout: dates in ISO form, NumPy values plain, NaN as null."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool = False,
+    title: str | None = None,
+    empty: str = "Nothing to show.",
+) -> None:
+    """Print rows as a table, or all that they hold as JSON.
+
+    Parameters
+    ----------
+    rows
+        One mapping per row.
+    columns
+        Key of a row → heading, in the order of the columns. A key that a row lacks stays blank.
+    as_json
+        Print the rows as a JSON array instead, with every key and in full precision.
+    title
+        Stands above the table.
+    empty
+        Remark on stderr where there are no rows.
+    """
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        say(empty)
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for key, heading in columns.items():
+        is_numeric = all(_is_number(row.get(key)) or row.get(key) is None for row in rows)
+        table.add_column(heading, justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(key)) for key in columns))
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    # Ids and explanations are data: no markup, no emoji, no colours of rich's own.
+    Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False).print(table)
+
+
+def _is_number(value: Any) -> bool:
+    return hasattr(value, "__float__") and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if hasattr(value, "__index__"):
+        return f"{value:,}"
+    if _is_number(value):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

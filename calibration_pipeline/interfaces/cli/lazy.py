@@ -1,0 +1,111 @@
+"""A command group that imports a command only when it is called, and ends errors in one line."""
+
+import importlib
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from calibration_pipeline.errors import BadInputError, CalibrationError
+
+
+@dataclass(frozen=True)
+class CommandEntry:
+    """Where a command lives, and the line that describes it in the list of commands."""
+
+    target: str
+    summary: str
+
+    def load(self) -> click.Command:
+        """Import ``module:attribute`` and give the command that stands there."""
+        module_name, attribute = self.target.split(":")
+        command = getattr(importlib.import_module(module_name), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.target} is not a click command")
+        return command
+
+
+class OneLineError(click.ClickException):
+    """Ends the program with one line on stderr and the exit code of its class."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+class RefusedError(OneLineError):
+    """The command ran, but the answer is no."""
+
+    exit_code = 1
+
+
+class WrongInputError(OneLineError):
+    """The command or what it was given is wrong."""
+
+    exit_code = 2
+
+
+class StoppedError(OneLineError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in a table and imported on demand."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, CommandEntry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entries = entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the table's order, which is the order of use."""
+        return [*self.entries, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the named command; None where the table lacks it."""
+        entry = self.entries.get(cmd_name)
+        return super().get_command(ctx, cmd_name) if entry is None else entry.load()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table alone: the inherited method would import them all."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the table alone, and options as usual."""
+        names = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in self.entries.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error that a person can mend ends in one line.
+
+        Raises
+        ------
+        WrongInputError
+            In place of a `BadInputError`: exit code 2.
+        RefusedError
+            In place of any other `CalibrationError`: exit code 1.
+        StoppedError
+            In place of a `KeyboardInterrupt`: exit code 130.
+        """
+        try:
+            return super().invoke(ctx)
+        except CalibrationError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            ending = WrongInputError if isinstance(error, BadInputError) else RefusedError
+            raise ending(f"error: {error}") from error
+        except KeyboardInterrupt:
+            raise StoppedError("interrupted") from None

@@ -1,0 +1,138 @@
+"""A progress bar that shows on anything that takes longer than two seconds.
+
+On a terminal it is a bar, and it goes when the work is done. In a pipe or a log it is a plain line
+every few seconds and one at the end. Both stand on stderr.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+DELAY_SECONDS = 2.0
+PLAIN_INTERVAL_SECONDS = 5.0
+
+
+class Reporter(Protocol):
+    """What the work tells its progress to."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps that are done."""
+
+    def describe(self, description: str) -> None:
+        """Say what is being done now."""
+
+
+class BarReporter:
+    """A bar on a terminal, shown by a timer: the first step may itself take a minute."""
+
+    def __init__(self, description: str, total: int | None, stream: TextIO) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self._task = self._bar.add_task(description, total=total)
+        self._timer = threading.Timer(DELAY_SECONDS, self._bar.start)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps that are done."""
+        self._bar.advance(self._task, steps)
+
+    def describe(self, description: str) -> None:
+        """Say what is being done now."""
+        self._bar.update(self._task, description=description)
+
+    def close(self, *, succeeded: bool) -> None:
+        """Take the bar away."""
+        del succeeded
+        self._timer.cancel()
+        self._timer.join()
+        self._bar.stop()
+
+
+class LineReporter:
+    """Plain lines for a pipe or a log."""
+
+    def __init__(
+        self,
+        description: str,
+        total: int | None,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._description = description
+        self._total = total
+        self._stream = stream
+        self._clock = clock
+        self._done = 0
+        self._started = clock()
+        self._next_line = self._started + DELAY_SECONDS
+        self._has_spoken = False
+
+    def advance(self, steps: int = 1) -> None:
+        """Count steps that are done; print a line when one is due."""
+        self._done += steps
+        self._speak_if_due()
+
+    def describe(self, description: str) -> None:
+        """Say what is being done now; print a line when one is due."""
+        self._description = description
+        self._speak_if_due()
+
+    def close(self, *, succeeded: bool) -> None:
+        """End with a line where one was printed before."""
+        if self._has_spoken:
+            end = "done" if succeeded else "stopped"
+            self._print(f"{self._count()}, {end} after {self._clock() - self._started:.0f} s")
+
+    def _speak_if_due(self) -> None:
+        now = self._clock()
+        if now >= self._next_line:
+            self._next_line = now + PLAIN_INTERVAL_SECONDS
+            self._has_spoken = True
+            self._print(self._count())
+
+    def _count(self) -> str:
+        if self._total is None:
+            return f"{self._done:,}"
+        return f"{self._done:,} of {self._total:,}"
+
+    def _print(self, text: str) -> None:
+        print(f"{self._description}: {text}", file=self._stream, flush=True)
+
+
+@contextmanager
+def progress(description: str, total: int | None = None) -> Iterator[Reporter]:
+    """Report the progress of the work inside the block.
+
+    Parameters
+    ----------
+    description
+        What is being done, such as 'Importing responses'.
+    total
+        Number of steps; None where it is not known.
+
+    Yields
+    ------
+    Reporter
+        Call ``advance(steps)`` as steps are done, ``describe(text)`` when the work changes.
+    """
+    stream = sys.stderr
+    reporter = (BarReporter if stream.isatty() else LineReporter)(description, total, stream)
+    succeeded = False
+    try:
+        yield reporter
+        succeeded = True
+    finally:
+        reporter.close(succeeded=succeeded)

@@ -1,0 +1,61 @@
+"""`calibrate ui`: Dagster's web interface and its daemon, in the foreground."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from calibration_pipeline.errors import BadInputError, CalibrationError
+
+LOOPBACK = "127.0.0.1"
+
+
+class PortTakenError(CalibrationError):
+    """Another program listens where the web interface should."""
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to use."
+)
+def ui(port: int) -> None:
+    r"""Open Dagster's web interface: lineage, checks, plots, backfills, the 04:00 schedule.
+
+    Run it in the project's folder. It listens on the loopback address alone, because Dagster's
+    open-source interface has no login. Ctrl-C or SIGTERM ends it and everything it started.
+
+    \b
+    Example:
+      calibrate ui --port 3100
+    """
+    _require_workspace(Path.cwd())
+    _require_free_port(port)
+    click.echo(f"Dagster opens at http://{LOOPBACK}:{port} (Ctrl-C ends it)")
+    sys.stdout.flush()
+    # Replacing this process leaves nobody between the terminal and Dagster: it gets every signal
+    # itself and shuts its own services down.
+    arguments = ["-m", "dagster", "dev", "--host", LOOPBACK, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - no shell is meant
+
+
+def _require_workspace(folder: Path) -> None:
+    if not (folder / "workspace.yaml").is_file():
+        raise BadInputError(
+            f"{folder} holds no workspace.yaml, so Dagster would find nothing to show; "
+            "change to the project's folder and try again"
+        )
+
+
+def _require_free_port(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the web server does: a port that is only winding down after its last user is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"port {port} of {LOOPBACK} can't be used ({error.strerror}); "
+                f"choose another: calibrate ui --port {port % 65535 + 1}"
+            ) from error

@@ -1,0 +1,1 @@
+"""Thin Dagster glue: partitions, assets, checks, resources, schedule."""

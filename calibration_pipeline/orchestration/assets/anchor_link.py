@@ -1,0 +1,64 @@
+"""Asset `anchor_link`."""
+
+import dagster as dg
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.links import link_scales
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+WITHIN_BOUNDS = "linking_constants_are_within_bounds"
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"python", "postgres"},
+        deps=[dg.AssetDep("item_flags"), dg.AssetDep("item_fits")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                WITHIN_BOUNDS,
+                asset="anchor_link",
+                description="No scale's link is so far from (1, 0) that publication stops.",
+            )
+        ],
+    )
+    def anchor_link(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """Stocking–Lord constants from the anchors that were not flagged.
+
+        They say how far the scale of tonight's answers is from the anchors' reference, and are
+        applied to every item that is not an anchor.
+        """
+        outside: dict[str, str] = {}
+        for night in night_log.nights("anchor_link", partition_days(context)):
+            state, reason = accepted_state(store, night)
+            if state is None:
+                context.add_asset_metadata(
+                    metadata.skipped(reason), partition_key=night.isoformat()
+                )
+                continue
+            links = link_scales(state, store.flags(state), store.bank(night), configuration)
+            store.write_links(state, links)
+            context.add_asset_metadata(metadata.of_links(links), partition_key=night.isoformat())
+            outside |= {
+                f"{night} {link.scale}": f"slope {link.slope:.3f}, intercept {link.intercept:+.3f}"
+                for link in links
+                if not link.is_within_bounds
+            }
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(check_name=WITHIN_BOUNDS, passed=not outside, metadata=outside)
+            ]
+        )
+
+    return anchor_link

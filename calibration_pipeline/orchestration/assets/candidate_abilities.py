@@ -1,0 +1,70 @@
+"""Asset `candidate_abilities`."""
+
+import dagster as dg
+import numpy as np
+
+from calibration_pipeline.irt.expectation import Population
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.abilities import session_abilities
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.records import CalibrationState, CandidateAbilities
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"python", "postgres"},
+        deps=[dg.AssetDep("calibration_snapshot")],
+    )
+    def candidate_abilities(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """The day's sessions scored under the version just published: EAP and its error.
+
+        Hangs off the snapshot and never holds it up. Candidates stand under a keyed hash.
+        """
+        for night in night_log.nights("candidate_abilities", partition_days(context)):
+            state, reason = accepted_state(store, night)
+            version = store.version_of(state) if state else None
+            if state is None or version is None:
+                shown = metadata.skipped(reason or "the night published no version")
+            else:
+                found = _score(store, state, version, configuration)
+                store.write_abilities(night, version, found)
+                shown = _metadata(found)
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
+        return dg.MaterializeResult()
+
+    return candidate_abilities
+
+
+def _score(
+    store: CalibrationStore,
+    state: CalibrationState,
+    version: int,
+    configuration: CalibrationConfiguration,
+) -> CandidateAbilities:
+    revisions = {day: revision for day, revision, _ in state.window}
+    populations = {s.name: Population(s.population_mean, s.population_sd) for s in state.scales}
+    day = store.day(state.partition, revisions[state.partition])
+    bank, items = store.bank(state.partition), store.items_of(version)
+    return session_abilities(day, bank, items, populations, configuration)
+
+
+def _metadata(found: CandidateAbilities) -> metadata.Metadata:
+    if not len(found.theta):
+        return {"dagster/row_count": 0}
+    return {
+        "dagster/row_count": len(found.theta),
+        "mean ability": float(found.theta.mean()),
+        "mean standard error of ability": float(np.mean(found.theta_se)),
+    }

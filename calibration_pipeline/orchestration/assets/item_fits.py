@@ -1,0 +1,87 @@
+"""Asset `item_fits`."""
+
+import dagster as dg
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.inputs import read_night_inputs
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import (
+    PREVIOUS_NIGHT,
+    partition_days,
+    window_mapping,
+)
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+CONVERGED = "em_converged"
+ACCEPTED = "fit_is_accepted"
+
+
+class FitConfig(dg.Config):
+    """Which revisions of the window's days to use."""
+
+    refresh: bool = False
+
+
+def build(partitions: dg.DailyPartitionsDefinition, window_days: int) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"python", "postgres"},
+        deps=[
+            dg.AssetDep("responses", partition_mapping=window_mapping(window_days)),
+            dg.AssetDep("item_fits", partition_mapping=PREVIOUS_NIGHT),
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONVERGED, asset="item_fits", description="Every scale's EM converged."
+            ),
+            dg.AssetCheckSpec(
+                ACCEPTED, asset="item_fits", description="The night's fit passed its verdict."
+            ),
+        ],
+    )
+    def item_fits(
+        context: dg.AssetExecutionContext,
+        config: FitConfig,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """Every item's Bayesian fit on the window, with last night's posterior as its prior.
+
+        Depends on its own previous partition (the graph draws no self-loop): posterior = base
+        prior × carried information × window, so that each answer counts once. A rejected fit is
+        stored as such; the next night starts from the newest accepted one.
+        """
+        states = []
+        for night in night_log.nights("item_fits", partition_days(context)):
+            inputs = read_night_inputs(store, night, configuration, refresh=config.refresh)
+            state = calibrate_night(inputs, configuration)
+            store.write_state(state)
+            context.add_asset_metadata(
+                metadata.of_state(state, configuration), partition_key=night.isoformat()
+            )
+            states.append(state)
+        return dg.MaterializeResult(check_results=_checks(states))
+
+    return item_fits
+
+
+def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:
+    """One result per check for the whole run; per-night verdicts stand in the metadata."""
+    stopped = {
+        str(state.partition): scale.name
+        for state in states
+        for scale in state.scales
+        if not scale.converged
+    }
+    rejected = {str(s.partition): "; ".join(s.reasons) for s in states if not s.is_accepted}
+    return [
+        dg.AssetCheckResult(check_name=CONVERGED, passed=not stopped, metadata=stopped),
+        dg.AssetCheckResult(check_name=ACCEPTED, passed=not rejected, metadata=rejected),
+    ]

@@ -1,0 +1,67 @@
+"""Asset `item_flags`."""
+
+import dagster as dg
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flags import ANCHOR_DRIFT, raise_flags
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+ANCHORS_HOLD = "no_anchor_drifted_credibly"
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"python", "postgres"},
+        deps=[dg.AssetDep("item_fits")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                ANCHORS_HOLD,
+                asset="item_flags",
+                description="No anchor's own answers contradict its reference credibly.",
+            )
+        ],
+    )
+    def item_flags(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """Verdicts on items, one per item and reason, each with its size and its credibility.
+
+        Difficulty drift and guessing rise against the last accepted night, low discrimination,
+        misfit, and anchors that drift from their reference.
+        """
+        drifted: dict[str, str] = {}
+        for night in night_log.nights("item_flags", partition_days(context)):
+            state, reason = accepted_state(store, night)
+            if state is None:
+                context.add_asset_metadata(
+                    metadata.skipped(reason), partition_key=night.isoformat()
+                )
+                continue
+            parent = store.state(*state.parent) if state.parent else None
+            flags = raise_flags(state, parent, configuration)
+            store.write_flags(state, flags)
+            context.add_asset_metadata(metadata.of_flags(flags), partition_key=night.isoformat())
+            anchors = [f for f in flags if f.reason == ANCHOR_DRIFT and f.is_credible]
+            drifted |= {f"{night} {metadata.item_name(f.key)}": f.explanation for f in anchors}
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=ANCHORS_HOLD,
+                    passed=not drifted,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata=drifted,
+                )
+            ]
+        )
+
+    return item_flags

@@ -1,0 +1,79 @@
+"""Asset `night_outcome`: the last step, which fails a run that has something to say."""
+
+from datetime import date
+
+import dagster as dg
+
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.publication import eligible_items
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"postgres"},
+        deps=[dg.AssetDep("candidate_abilities"), dg.AssetDep("nightly_report")],
+    )
+    def night_outcome(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """Closes the run log, and fails the run if a night was rejected or its audit failed.
+
+        Verdicts never raise before this step: a raise in the middle of a backfill would lose the
+        records of the nights before it.
+        """
+        failed: dict[str, str] = {}
+        for night in partition_days(context):
+            outcome, reason, counts = judge_night(store, night, configuration, night_log)
+            store.close_run(
+                night, outcome, counts=counts, timings=night_log.timings[night], reason=reason
+            )
+            shown = {"outcome": outcome, "reason": reason or "none", **counts}
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
+            if outcome in ("rejected", "audit_failed"):
+                failed[night.isoformat()] = reason
+        if failed:
+            first, reason = next(iter(failed.items()))
+            raise dg.Failure(
+                f"{len(failed)} of {len(context.partition_keys)} nights published nothing; "
+                f"{first}: {reason}",
+                metadata=failed,
+                allow_retries=False,
+            )
+        return dg.MaterializeResult()
+
+    return night_outcome
+
+
+def judge_night(
+    store: CalibrationStore,
+    night: date,
+    configuration: CalibrationConfiguration,
+    night_log: NightLog,
+) -> tuple[str, str, dict[str, int]]:
+    """Give the night's outcome, the reason for anything but success, and its counts."""
+    state = store.state(night)
+    if state is None:
+        return "failed", "there is no fit", {}
+    counts = {
+        "responses": int(state.window_counts.sum()),
+        "items_refitted": int(eligible_items(state, configuration).sum()),
+    }
+    if not state.is_accepted:
+        return "rejected", "; ".join(state.reasons), counts
+    version = store.version_of(state)
+    if version is not None:
+        return "completed", "", counts | {"version": version}
+    if counts["items_refitted"] == 0:
+        return "completed_empty", "no item has enough responses in the window", counts
+    reason = night_log.failures.get(night, "no version was published")
+    return "audit_failed", reason, counts

@@ -1,0 +1,75 @@
+"""Asset `nightly_report`."""
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.reports.files import write_index, write_page
+from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"html"},
+        deps=[
+            dg.AssetDep("calibration_snapshot"),
+            dg.AssetDep("item_exposure"),
+        ],
+    )
+    def nightly_report(
+        context: dg.AssetExecutionContext,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+        report_folder: dg.ResourceParam[Path],
+    ) -> Result:
+        """One self-contained HTML page per night, and an index of nights.
+
+        Rejected nights have a page too: it says why nothing was published.
+        """
+        for night in night_log.nights("nightly_report", partition_days(context)):
+            state = store.state(night)
+            if state is None:
+                shown = metadata.skipped("the night has no fit")
+            else:
+                page = _gather(store, state, night, configuration)
+                path = write_page(report_folder, night, render_nightly_page(page))
+                shown = {"page": dg.MetadataValue.path(path)}
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
+        write_index(report_folder)
+        return dg.MaterializeResult()
+
+    return nightly_report
+
+
+def _gather(
+    store: CalibrationStore,
+    state: CalibrationState,
+    night: date,
+    configuration: CalibrationConfiguration,
+) -> NightlyPage:
+    version = store.version_of(state)
+    return NightlyPage(
+        day=store.archived_days([night])[night],
+        state=state,
+        parent=store.state(*state.parent) if state.parent else None,
+        flags=store.flags(state),
+        links=store.links(state),
+        items=None if version is None else store.items_of(version),
+        previous=store.published_before(night),
+        version=version,
+        findings=() if version is None else store.audit_of(version),
+        bank=store.bank(night),
+        window_days=configuration.window_days,
+    )

@@ -1,0 +1,67 @@
+"""Asset `responses`."""
+
+from datetime import date
+
+import dagster as dg
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.verdicts import too_many_bad_rows
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+FEW_ROWS = "few_rows_were_quarantined"
+
+
+class ExtractionConfig(dg.Config):
+    """How to extract."""
+
+    refresh: bool = False
+
+
+def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Build the asset over the days given."""
+
+    @chain_asset(
+        partitions,
+        kinds={"postgres", "parquet"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                FEW_ROWS, asset="responses", description="Bad rows stay below their share of a day."
+            )
+        ],
+    )
+    def responses(
+        context: dg.AssetExecutionContext,
+        config: ExtractionConfig,
+        store: dg.ResourceParam[CalibrationStore],
+        configuration: dg.ResourceParam[CalibrationConfiguration],
+        night_log: dg.ResourceParam[NightLog],
+    ) -> Result:
+        """One local day of answers, extracted once and archived immutably as Parquet.
+
+        A session belongs to the day on which it started. A day whose source changed since is
+        extracted again, as a new revision beside the old one. Bad rows are quarantined with a
+        reason; too many of them stop the night before the fit.
+        """
+        problems: dict[date, str] = {}
+        for day in night_log.nights("responses", partition_days(context)):
+            revision = store.extract_day(day, refresh=config.refresh)
+            context.add_asset_metadata(
+                metadata.of_revision(revision), partition_key=day.isoformat()
+            )
+            if reason := too_many_bad_rows(revision, configuration):
+                problems[day] = reason
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=FEW_ROWS,
+                    passed=not problems,
+                    metadata={str(day): reason for day, reason in problems.items()},
+                )
+            ]
+        )
+
+    return responses

@@ -1,0 +1,58 @@
+"""Gather what a night reads, from answers, pool and earlier nights; never from snapshots."""
+
+from datetime import date, timedelta
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.night import NightInputs
+from calibration_pipeline.policy.windows import leaving_days, window_days
+from calibration_pipeline.records import AnchorSet, DayResponses, ItemBank
+from calibration_pipeline.store.calibration_store import CalibrationStore
+
+
+def read_night_inputs(
+    store: CalibrationStore,
+    partition: date,
+    configuration: CalibrationConfiguration,
+    *,
+    refresh: bool = False,
+) -> NightInputs:
+    """Read a night's inputs.
+
+    A night that was calibrated before uses the revisions recorded then, unless told to
+    `refresh`: re-running an old night gives the same bytes, whatever arrived since.
+    """
+    parent = store.newest_accepted_state(partition)
+    earlier = None if refresh else store.state(partition)
+    pinned = {day: revision for day, revision, _ in earlier.window} if earlier else {}
+    bank, anchors = store.bank(partition), store.anchors(partition)
+    leaving: list[date] = []
+    if parent is not None:
+        folded_through = parent.folded_through or partition - timedelta(
+            days=configuration.window_days
+        )
+        leaving = leaving_days(folded_through, partition, configuration.window_days)
+        pinned |= {day: revision for day, revision, _ in parent.window if day in set(leaving)}
+    return NightInputs(
+        partition=partition,
+        attempt=store.next_attempt(partition),
+        window=_read_days(store, window_days(partition, configuration.window_days), pinned),
+        leaving=_read_days(store, leaving, pinned),
+        parent=parent,
+        baseline=None if _anchored(bank, anchors) else store.first_accepted_state(partition),
+        bank=bank,
+        anchors=anchors,
+    )
+
+
+def _anchored(bank: ItemBank, anchors: AnchorSet) -> bool:
+    """Whether every scale has anchors, so that none needs the night that set it."""
+    held = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
+    return held == set(range(len(bank.scale_names)))
+
+
+def _read_days(
+    store: CalibrationStore, days: list[date], pinned: dict[date, int]
+) -> list[DayResponses]:
+    """Days without an archive are absent: nothing was extracted for them."""
+    newest = store.archived_days(days)
+    return [store.day(day, pinned.get(day, newest[day].revision)) for day in days if day in newest]

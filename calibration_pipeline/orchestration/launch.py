@@ -1,0 +1,78 @@
+"""Run the nightly job in this process, on the same records that the Dagster UI shows."""
+
+from datetime import date
+from uuid import uuid4
+
+import dagster as dg
+
+from calibration_pipeline.errors import BadInputError, CalibrationError
+from calibration_pipeline.orchestration.schedule import JOB, range_tags
+
+QUIET_LOG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The events go to the instance, where the UI shows them; the terminal has its own progress."""
+
+
+def run_nights(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    first: date,
+    last: date,
+    *,
+    triggered_by: str,
+    refresh: bool = False,
+) -> str:
+    """Process a range of nights in order, in one run.
+
+    What came of each night stands in the run log under the run id.
+
+    Returns
+    -------
+    str
+        Dagster's run id.
+
+    Raises
+    ------
+    BadInputError
+        A night lies outside the partitions.
+    CalibrationError
+        Whatever stopped the run that a person can mend, such as a lock that is held.
+    """
+    job = definitions.resolve_job_def(JOB)
+    _require_partitions(job, first, last)
+    run_id, extraction = str(uuid4()), {"config": {"refresh": refresh}}
+    try:
+        job.execute_in_process(
+            run_id=run_id,
+            instance=instance,
+            tags=range_tags(first, last, triggered_by),
+            run_config={"ops": {"responses": extraction, "item_fits": extraction}, **QUIET_LOG},
+        )
+    except dg.Failure:
+        pass  # a night published nothing: the run log says which, and why
+    except dg.DagsterError as error:
+        mendable = _mendable_cause(error)
+        if mendable is None:
+            raise
+        raise mendable from error
+    return run_id
+
+
+def _require_partitions(job: dg.JobDefinition, first: date, last: date) -> None:
+    keys = job.partitions_def.get_partition_keys() if job.partitions_def else []
+    if not keys:
+        raise BadInputError(
+            "there is no night to calibrate yet: set CALIBRATION_FIRST_DAY to a day in the past"
+        )
+    for day in (first, last):
+        if not keys[0] <= day.isoformat() <= keys[-1]:
+            raise BadInputError(
+                f"{day} is not a night that can be calibrated: nights run from {keys[0]} to "
+                f"{keys[-1]}, and CALIBRATION_FIRST_DAY sets the first"
+            )
+
+
+def _mendable_cause(error: BaseException) -> CalibrationError | None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, CalibrationError):
+        cause = cause.__cause__
+    return cause

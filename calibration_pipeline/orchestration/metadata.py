@@ -1,0 +1,172 @@
+"""What the Dagster UI shows of a night: figures that plot, and tables that a person reads."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.publication import eligible_items
+from calibration_pipeline.records import (
+    AuditFinding,
+    CalibrationState,
+    DayRevision,
+    Flag,
+    ScaleLink,
+    SnapshotItem,
+)
+
+Metadata = Mapping[str, dg.MetadataValue[Any] | str | int | float]
+ROWS = 10
+
+
+def skipped(reason: str) -> Metadata:
+    """A night that this step had nothing to do for."""
+    return {"skipped": reason}
+
+
+def of_revision(revision: DayRevision) -> Metadata:
+    """One extracted day."""
+    return {
+        "dagster/row_count": revision.response_count,
+        "sessions": revision.session_count,
+        "quarantined": sum(revision.quarantine_counts.values()),
+        "quarantined by reason": dg.MetadataValue.md(
+            table(("reason", "rows"), sorted(revision.quarantine_counts.items()))
+        ),
+        "revision": revision.revision,
+        "digest": revision.digest,
+    }
+
+
+def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -> Metadata:
+    """One night's fit."""
+    refitted = eligible_items(state, configuration)
+    waiting = state.is_updated & ~refitted
+    unseen = (state.window_counts == 0) & ~state.is_anchor
+    return {
+        "accepted": dg.MetadataValue.bool(state.is_accepted),
+        "reasons": "; ".join(state.reasons) or "none",
+        "attempt": state.attempt,
+        "responses in window": int(state.window_counts.sum()),
+        "days in window": len(state.window),
+        "items refitted": int(refitted.sum()),
+        f"items below {configuration.minimum_responses} responses": int(waiting.sum()),
+        "items without responses": int(unseen.sum()),
+        "anchors": int(state.is_anchor.sum()),
+        "median standard error of difficulty": _median_error(state, refitted),
+        "scales": dg.MetadataValue.md(
+            table(
+                ("scale", "mean", "sd", "cycles", "converged", "sessions", "note"),
+                [
+                    (s.name, f"{s.population_mean:.3f}", f"{s.population_sd:.3f}", s.cycles,
+                     "yes" if s.converged else "no", s.session_count, s.reason)
+                    for s in state.scales
+                ],
+            )
+        ),
+        "population mean": state.scales[0].population_mean if state.scales else 0.0,
+        "population sd": state.scales[0].population_sd if state.scales else 0.0,
+        "starts from": str(state.parent[0]) if state.parent else "the first night",
+        "folded through": str(state.folded_through),
+        "state digest": state.digest,
+    }  # fmt: skip
+
+
+def of_flags(flags: Sequence[Flag]) -> Metadata:
+    """The night's flags: counts that plot, and the ten most credible."""
+    credible = [flag for flag in flags if flag.is_credible]
+    worst = sorted(flags, key=lambda flag: -abs(flag.z))[:ROWS]
+    return {
+        "flags": len(flags),
+        "credible flags": len(credible),
+        "by reason": dg.MetadataValue.md(
+            table(
+                ("reason", "credible", "all"),
+                [
+                    (reason, sum(flag.reason == reason for flag in credible), n)
+                    for reason, n in sorted(Counter(flag.reason for flag in flags).items())
+                ],
+            )
+        ),
+        "items to look at": dg.MetadataValue.md(
+            table(
+                ("item", "reason", "z", "credible", "what"),
+                [
+                    (item_name(f.key), f.reason, f"{f.z:.1f}", "yes" if f.is_credible else "no",
+                     f.explanation)
+                    for f in worst
+                ],
+            )
+        ),
+    }  # fmt: skip
+
+
+def of_links(links: Sequence[ScaleLink]) -> Metadata:
+    """Linking constants, and which anchors were left out."""
+    first = links[0] if links else None
+    left_out = Counter(
+        reason if not reason[0].isdigit() else "too few answers"
+        for link in links
+        for reason in link.anchors_left_out.values()
+    )
+    return {
+        "slope": first.slope if first else 1.0,
+        "intercept": first.intercept if first else 0.0,
+        "anchors used": sum(link.anchors_used for link in links),
+        "anchors left out": sum(left_out.values()),
+        "links": dg.MetadataValue.md(
+            table(
+                ("scale", "method", "slope", "intercept", "anchors", "within bounds"),
+                [
+                    (k.scale, k.method, f"{k.slope:.4f}", f"{k.intercept:+.4f}", k.anchors_used,
+                     "yes" if k.is_within_bounds else "no")
+                    for k in links
+                ],
+            )
+        ),
+        "why left out": dg.MetadataValue.md(table(("reason", "anchors"), sorted(left_out.items()))),
+    }  # fmt: skip
+
+
+def of_snapshot(
+    version: int | None, items: Sequence[SnapshotItem], findings: Sequence[AuditFinding]
+) -> Metadata:
+    """A published version, or why there is none."""
+    sources = Counter(item.source for item in items)
+    tracks = Counter(item.track for item in items)
+    return {
+        "version": version if version is not None else "none published",
+        "dagster/row_count": len(items),
+        **{f"items {source}": n for source, n in sorted(sources.items())},
+        **{f"items {track}": n for track, n in sorted(tracks.items())},
+        "estimates at a bound": sum(bool(item.at_bound) for item in items),
+        "audit": dg.MetadataValue.md(
+            table(
+                ("rule", "passed", "detail"),
+                [(f.rule, "yes" if f.passed else "NO", f.detail) for f in findings],
+            )
+        ),
+    }
+
+
+def item_name(key: tuple[str, int]) -> str:
+    """Name an item for people; the version only where there is more than one."""
+    return key[0] if key[1] == 1 else f"{key[0]} (version {key[1]})"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; cells can't break out of it."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    cells = (
+        " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line)
+        for line in lines
+    )
+    return "\n".join(f"| {line} |" for line in cells)
+
+
+def _median_error(state: CalibrationState, rows: np.ndarray) -> float:
+    variances = state.covariance[rows, 1, 1]
+    return float(np.sqrt(np.median(variances))) if len(variances) else 0.0
