@@ -1,0 +1,78 @@
+"""Real PostgreSQL for the tests: one embedded server per test run, a fresh database per test.
+
+A module that needs more than an empty database makes its own template once, and copies it:
+
+    @pytest.fixture(scope="session")
+    def migrated_template(embedded_server):
+        with fresh_database(embedded_server) as url:
+            migrate(url)
+            yield url
+
+    @pytest.fixture
+    def migrated_url(embedded_server, migrated_template):
+        with fresh_database(embedded_server, template_url=migrated_template) as url:
+            yield url
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from calibration_pipeline.store.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A running embedded server of this test run alone; gone with its data afterwards."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("database") / "home")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """The URL of an empty database that this test has for itself."""
+    with fresh_database(embedded_server) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server: EmbeddedServer, template_url: str | None = None) -> Iterator[str]:
+    """Create a database, give its SQLAlchemy URL (psycopg 3), and drop it afterwards.
+
+    Parameters
+    ----------
+    server
+        The running server.
+    template_url
+        A database to copy, to which nobody is connected (dispose of engines first).
+    """
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    template = "template1" if template_url is None else str(make_url(template_url).database)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
+    with connect(server.url("postgres")) as connection:
+        connection.execute(create)
+    try:
+        yield server.url(name)
+    finally:
+        with connect(server.url("postgres")) as connection:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(name)))
+
+
+def connect(url: str) -> psycopg.Connection:
+    """Open an autocommit psycopg connection to a SQLAlchemy URL."""
+    parsed = make_url(url)
+    return psycopg.connect(
+        **parsed.query, user=parsed.username, dbname=parsed.database, autocommit=True
+    )

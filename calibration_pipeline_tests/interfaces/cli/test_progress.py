@@ -1,0 +1,76 @@
+"""Progress on a terminal and in a pipe."""
+
+import io
+import time
+
+import pytest
+
+from calibration_pipeline.interfaces.cli import progress as module
+from calibration_pipeline.interfaces.cli.progress import BarReporter, LineReporter, progress
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("Importing", total=3) as reporter:
+        reporter.advance(3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_long_work_prints_a_line_now_and_then() -> None:
+    clock, stream = Clock(), io.StringIO()
+    reporter = LineReporter("Importing", 2000, stream, clock)
+    for _ in range(10):
+        clock.now += 1
+        reporter.advance(200)
+    reporter.close(succeeded=True)
+    assert stream.getvalue().splitlines() == [
+        "Importing: 400 of 2,000",
+        "Importing: 1,400 of 2,000",
+        "Importing: 2,000 of 2,000, done after 10 s",
+    ]
+
+
+def test_work_without_a_known_end_counts_and_says_where_it_stopped() -> None:
+    clock, stream = Clock(), io.StringIO()
+    reporter = LineReporter("Reading", None, stream, clock)
+    reporter.advance(7)
+    clock.now += 3
+    reporter.describe("Writing")
+    reporter.close(succeeded=False)
+    assert stream.getvalue() == "Writing: 7\nWriting: 7, stopped after 3 s\n"
+
+
+def test_a_bar_appears_by_itself_once_the_work_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELAY_SECONDS", 0.05)
+    stream = Terminal()
+    reporter = BarReporter("Fitting", 4, stream)
+    deadline = time.monotonic() + 10
+    while "Fitting" not in stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.02)  # as a long first step does: it tells nothing
+    reporter.advance()
+    reporter.close(succeeded=True)
+    assert "0/4" in stream.getvalue()
+
+
+def test_a_bar_stays_away_from_short_work() -> None:
+    stream = Terminal()
+    reporter = BarReporter("Fitting", 4, stream)
+    reporter.advance(4)
+    reporter.close(succeeded=True)
+    assert "Fitting" not in stream.getvalue()
+
+
+def test_an_error_in_the_work_passes_through() -> None:
+    with pytest.raises(ZeroDivisionError), progress("Dividing"):
+        _ = 1 / 0

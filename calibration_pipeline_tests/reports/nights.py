@@ -1,0 +1,87 @@
+"""Pages of simulated nights: the chain's own functions, without store or orchestration."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from calibration_pipeline.policy.audit import audit_snapshot
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flags import raise_flags
+from calibration_pipeline.policy.links import link_scales
+from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.policy.publication import compose_snapshot
+from calibration_pipeline.records import CalibrationState, DayResponses
+from calibration_pipeline.reports.nightly_page import NightlyPage
+from calibration_pipeline_tests.simulated import (
+    SimulatedPool,
+    Traffic,
+    draw_items,
+    make_anchors,
+    make_bank,
+    night_inputs,
+    simulate_days,
+)
+
+HOSTILE = "\"><script>alert('x')</script>&"
+CONFIGURATION = CalibrationConfiguration(trust_threshold=100)
+
+
+def hostile_pool(n_items: int = 30, n_anchors: int = 8) -> SimulatedPool:
+    """A pool whose first item and whose first anchor have ids that try to leave the page."""
+    truth = draw_items(n_items, np.random.default_rng(5))
+    bank = make_bank(n_items)
+    keys = ((HOSTILE, 1), (HOSTILE, 2), *bank.keys[2:])
+    bank = replace(bank, keys=keys)
+    return SimulatedPool(truth, bank, make_anchors(bank, range(1, n_anchors + 1), truth))
+
+
+def archive(pool: SimulatedPool, n_days: int) -> list[DayResponses]:
+    """Days on which every item gets answers."""
+    traffic = Traffic(sessions=150, answers=12, pool_share=0.5)
+    return simulate_days(pool, n_days, np.random.default_rng(6), traffic)
+
+
+def page_of_night(
+    pool: SimulatedPool,
+    days: Sequence[DayResponses],
+    earlier: NightlyPage | None = None,
+    configuration: CalibrationConfiguration = CONFIGURATION,
+) -> NightlyPage:
+    """Run the night of the last of the days after an earlier one, and publish it."""
+    parent = earlier.state if earlier else None
+    previous = {item.key: item for item in earlier.items or ()} if earlier else {}
+    state = calibrate_night(
+        night_inputs(
+            days[-1].revision.day,
+            days,
+            pool.bank,
+            pool.anchors,
+            configuration,
+            parent=parent,
+            baseline=parent,
+        ),
+        configuration,
+    )
+    flags = raise_flags(state, parent, configuration)
+    links = link_scales(state, flags, pool.bank, configuration)
+    items = compose_snapshot(state, links, pool.bank, previous, configuration)
+    return NightlyPage(
+        day=days[-1].revision,
+        state=state,
+        parent=parent,
+        flags=flags,
+        links=links,
+        items=items,
+        previous=previous,
+        version=(earlier.version or 0) + 1 if earlier else 1,
+        findings=audit_snapshot(items, links, pool.bank, pool.anchors, previous, configuration),
+        bank=pool.bank,
+        window_days=configuration.window_days,
+    )
+
+
+def rejected(page: NightlyPage, *reasons: str) -> NightlyPage:
+    """The same night, its fit rejected: nothing that comes after the fit exists."""
+    state: CalibrationState = replace(page.state, is_accepted=False, reasons=reasons)
+    return replace(page, state=state, flags=(), links=(), items=None, version=None, findings=())

@@ -1,0 +1,80 @@
+import os
+import stat
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.reports.files import reported_nights, write_index, write_page
+from calibration_pipeline_tests.reports.html_outline import outline
+
+
+def page(sentence: str) -> str:
+    return (
+        f'<!DOCTYPE html><html><head><meta name="description" content="{sentence}"></head></html>'
+    )
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folder_and_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    earlier = os.umask(0)
+    try:
+        written = write_page(folder, date(2026, 3, 1), page("x"))
+        index = write_index(folder)
+    finally:
+        os.umask(earlier)
+    assert (mode(folder), mode(written), mode(index)) == (0o700, 0o600, 0o600)
+
+
+def test_a_folder_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    folder.chmod(0o755)
+    write_page(folder, date(2026, 3, 1), page("x"))
+    assert mode(folder) == 0o700
+
+
+def test_a_second_attempt_replaces_the_page_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_page(tmp_path, date(2026, 3, 1), page("first"))
+    written = write_page(tmp_path, date(2026, 3, 1), page("second, é"))
+    assert written.read_text(encoding="utf-8") == page("second, é")
+    assert [path.name for path in tmp_path.iterdir()] == ["2026-03-01.html"]
+
+
+def test_index_lists_nights_newest_first_with_their_outcome(tmp_path: Path) -> None:
+    write_page(tmp_path, date(2026, 2, 28), page("Published version 1."))
+    write_page(tmp_path, date(2026, 3, 1), page("Rejected: a &lt; b."))
+    for other in ("20260301.html", "notes.html", "2026-03-02.txt"):
+        (tmp_path / other).write_text("not a night")
+    write_index(tmp_path)
+    document = outline(write_index(tmp_path).read_text(encoding="utf-8"))
+    assert document.table("2 reported")[1:] == [
+        ["2026-03-01", "Rejected: a < b."],
+        ["2026-02-28", "Published version 1."],
+    ]
+    assert [a.attributes["href"] for a in document.find("a")] == [
+        "2026-03-01.html",
+        "2026-02-28.html",
+    ]
+
+
+def test_index_of_an_empty_folder(tmp_path: Path) -> None:
+    document = outline(write_index(tmp_path / "new").read_text(encoding="utf-8"))
+    assert "No night has been reported yet." in document.text
+
+
+def test_only_the_head_of_a_page_is_read(tmp_path: Path) -> None:
+    write_page(tmp_path, date(2026, 3, 1), page("short") + "é" * 100_000)
+    assert [night.sentence for night in reported_nights(tmp_path)] == ["short"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInputError, match="can't be written") as raised:
+        write_page(tmp_path / "file", date(2026, 3, 1), page("x"))
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,98 @@
+"""Records with arbitrary content, for round trips through the store."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from calibration_pipeline.records import (
+    AuditFinding,
+    CalibrationState,
+    ScaleLink,
+    ScaleState,
+    SnapshotDraft,
+    SnapshotItem,
+)
+
+NIGHT = date(2026, 3, 1)
+PASSED = (AuditFinding("finite", True, "all values are finite"),)
+
+
+def state(
+    partition: date = NIGHT, attempt: int = 1, n_items: int = 5, **changes: Any
+) -> CalibrationState:
+    rng = np.random.default_rng(7)
+    infit = rng.normal(1.0, 0.1, n_items)
+    infit[:1] = np.nan
+    example = CalibrationState(
+        partition=partition,
+        attempt=attempt,
+        is_accepted=True,
+        reasons=(),
+        keys=tuple((f"i{k:05d}", 1 + k % 2) for k in range(n_items)),
+        parameters=rng.normal(size=(n_items, 3)),
+        covariance=rng.normal(size=(n_items, 3, 3)),
+        prior_mean=rng.normal(size=(n_items, 3)),
+        prior_precision=rng.normal(size=(n_items, 3)) * 1e-300,
+        carried_information=rng.normal(size=(n_items, 3, 3)) * 1e17,
+        carried_linear=rng.normal(size=(n_items, 3)),
+        shadow_parameters=rng.normal(size=(n_items, 3)),
+        window_counts=rng.integers(0, 1000, n_items),
+        total_counts=rng.integers(0, 1000, n_items),
+        infit=infit,
+        outfit=rng.normal(1.0, 0.1, n_items),
+        infit_se=rng.random(n_items),
+        outfit_se=rng.random(n_items),
+        is_anchor=rng.random(n_items) < 0.5,
+        is_updated=rng.random(n_items) < 0.5,
+        scales=(
+            ScaleState("zeta", True, "", 0.1, 1.1, 1.0, 0.0, -12.5, 9, True, 40, 900),
+            ScaleState("alpha", False, "1 item", 0.0, 1.0, 1.0, 0.0, np.nan, 0, False, 0, 0),
+        ),
+        folded_through=partition - timedelta(days=30),
+        window=((partition - timedelta(days=1), 2, "aa"), (partition, 1, "bb")),
+        parent=None,
+        anchor_set_id=None,
+        bank_digest="bank",
+        anchor_digest="anchors",
+        configuration_digest="configuration",
+        digest="state",
+    )
+    return replace(example, **changes)
+
+
+def snapshot_items(n_items: int = 4) -> tuple[SnapshotItem, ...]:
+    rng = np.random.default_rng(11)
+    return tuple(
+        SnapshotItem(
+            (f"i{k}", 1),
+            "main",
+            *rng.random(6).tolist(),
+            tuple(rng.random(9).tolist()),
+            "provisional",
+            "fitted",
+            30,
+            31,
+            "",
+        )
+        for k in range(n_items)
+    )
+
+
+def draft(run_id: str, **changes: Any) -> SnapshotDraft:
+    example = SnapshotDraft(
+        partition=NIGHT,
+        attempt=1,
+        parent_version=None,
+        scaling_constant=1.702,
+        window_start=NIGHT - timedelta(days=29),
+        window_end=NIGHT,
+        run_id=run_id,
+        configuration={"window_days": 30},
+        package_versions={"numpy": "2"},
+        data_digest="data",
+        links=(ScaleLink("main", "stocking-lord", 1.01, -0.02, 30, {"i3": "flagged"}, True),),
+        population={"main": {"mean": 0.1, "sd": 1.0}},
+    )
+    return replace(example, **changes)

@@ -1,0 +1,50 @@
+"""One holder at a time, named to the others; a dead holder frees the lock."""
+
+import pytest
+import sqlalchemy as sa
+
+from calibration_pipeline.errors import LockHeldError, LockLostError
+from calibration_pipeline.store.lock import CalibrationLock, check_fence
+
+
+def test_a_second_holder_is_told_who_holds_it_since_when(engine: sa.Engine) -> None:
+    with (
+        CalibrationLock(engine, "run 12 of the schedule"),
+        pytest.raises(LockHeldError, match=r"run 12 of the schedule, since 20\d\d-.* UTC"),
+        CalibrationLock(engine, "another"),
+    ):
+        pass
+
+
+def test_each_holder_has_a_higher_token(engine: sa.Engine) -> None:
+    tokens = []
+    for holder in ("first", "second", "third"):
+        with CalibrationLock(engine, holder) as lock:
+            tokens.append(lock.token)
+    assert tokens == sorted(set(tokens))
+
+
+def test_the_lock_is_free_after_an_error(engine: sa.Engine) -> None:
+    with pytest.raises(RuntimeError), CalibrationLock(engine, "failing"):
+        raise RuntimeError
+    with CalibrationLock(engine, "next"):
+        pass
+
+
+def test_a_holder_whose_connection_dies_frees_the_lock(engine: sa.Engine) -> None:
+    with CalibrationLock(engine, "cut off") as lock:
+        with engine.begin() as connection:
+            pids = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = " + (
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM ({pids}) AS p"))
+        with engine.begin() as connection:
+            check_fence(connection, lock.token)  # nobody has taken it: publishing is still safe
+        with CalibrationLock(engine, "successor"), engine.begin() as connection:
+            with pytest.raises(LockLostError, match="successor has taken it"):
+                check_fence(connection, lock.token)
+
+
+def test_a_lock_that_is_not_held_has_no_token(engine: sa.Engine) -> None:
+    with pytest.raises(LockLostError, match="isn't held"):
+        _ = CalibrationLock(engine, "nobody").token

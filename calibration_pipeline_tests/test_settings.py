@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in os.environ:
+        if name.startswith("CALIBRATION_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_need_no_variable(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.database_url is None
+    assert settings.home == tmp_path / ".calibration"
+    assert (settings.timezone, settings.run_hour) == ("Europe/Zurich", 4)
+    assert settings.policy == CalibrationConfiguration()
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_DATABASE_URL", "")
+    assert load_settings().database_url is None
+
+
+def test_the_home_folder_becomes_absolute(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_HOME", "~/nights")
+    assert load_settings().home == Path.home() / "nights"
+
+
+def test_single_thresholds_of_the_policy_can_be_set(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_POLICY__MINIMUM_RESPONSES", "30")
+    monkeypatch.setenv("CALIBRATION_POLICY__LINKING_SLOPE_RANGE", "0.9, 1.1")
+    monkeypatch.setenv("CALIBRATION_POLICY__EM__QUADRATURE_NODES", "41")
+    policy = load_settings().policy
+    assert policy.minimum_responses == 30
+    assert policy.linking_slope_range == (0.9, 1.1)
+    assert policy.em.quadrature_nodes == 41
+    assert policy.window_days == CalibrationConfiguration().window_days
+
+
+def test_secrets_do_not_print(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_DATABASE_URL", "postgresql://me:hunter2@db/exams")
+    monkeypatch.setenv("CALIBRATION_PSEUDONYM_KEY", "hunter2")
+    assert "hunter2" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CALIBRATION_RUN_HOUR", "24"),
+        ("CALIBRATION_TIMEZONE", "Europe/Zuerich"),
+        ("CALIBRATION_TIMEZONE", "/etc/localtime"),
+        ("CALIBRATION_POLICY", "thirty"),
+        ("CALIBRATION_POLICY__MINIMUM_RESPONSES", "many"),
+        ("CALIBRATION_POLICY__MINIMUM_RESPONSE", "30"),
+        ("CALIBRATION_POLICY__EM__NODES", "30"),
+        ("CALIBRATION_POLICY__LINKING_SLOPE_RANGE", "0.9"),
+        ("CALIBRATION_POLICY__LINKING_SLOPE_RANGE", "low,high"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_variable(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadInputError, match=rf"{variable}\b") as refusal:
+        load_settings()
+    assert "\n" not in str(refusal.value)
+
+
+def test_settings_import_nothing_heavy():
+    code = "import sys, calibration_pipeline.settings; print(*sys.modules, sep='\\n')"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"numba", "pandas", "scipy", "dagster", "torch"} & set(result.stdout.split())
