@@ -40,6 +40,8 @@ from calibration_pipeline.store.lock import CalibrationLock
 
 DAYS_IN_MEMORY = 64
 """Archived days kept between the nights of a backfill: two windows."""
+STATES_IN_MEMORY = 64
+"""States and versions kept between the steps of a backfill; 2,400 items take 2 MB each."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,13 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
     def __post_init__(self) -> None:
         holder = f"run {self.context.orchestrator_run_id} ({self.context.triggered_by})"
         self._lock = CalibrationLock(self.engine, holder)
+        # Revisions, states and versions never change once written; the pool stands as the run
+        # found it, so that all of a run's steps see the same one.
         self._cached_day = lru_cache(maxsize=DAYS_IN_MEMORY)(self._read_day)
+        self._cached_state = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_state)
+        self._cached_items = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_items)
+        self._cached_bank = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_bank)
+        self._cached_anchors = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_anchors)
 
     def __enter__(self) -> Self:
         """Take the calibration lock."""
@@ -159,10 +167,16 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
 
     def bank(self, as_of: date) -> ItemBank:
         """Read the pool as decided up to a day."""
+        return self._cached_bank(as_of)
+
+    def _read_bank(self, as_of: date) -> ItemBank:
         return bank.read_bank(self.engine, as_of)
 
     def anchors(self, as_of: date) -> AnchorSet:
         """Read the anchor set in force on a day."""
+        return self._cached_anchors(as_of)
+
+    def _read_anchors(self, as_of: date) -> AnchorSet:
         return anchors.read_anchor_set(self.engine, as_of)
 
     # States
@@ -177,15 +191,21 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
 
     def state(self, partition: date, attempt: int | None = None) -> CalibrationState | None:
         """Read a night's state, its newest attempt unless one is named."""
+        chosen = attempt or states.next_attempt(self.engine, partition) - 1
+        return self._cached_state(partition, chosen) if chosen else None
+
+    def _read_state(self, partition: date, attempt: int) -> CalibrationState | None:
         return states.read_state(self.engine, partition, attempt)
 
     def newest_accepted_state(self, before: date) -> CalibrationState | None:
-        """Read the state that a night starts from."""
-        return states.newest_accepted_state(self.engine, before)
+        """Read the state that a night starts from: of the newest earlier partition with one."""
+        key = history.newest_accepted_key(self.engine, before)
+        return self.state(*key) if key else None
 
     def first_accepted_state(self, before: date) -> CalibrationState | None:
-        """Read the state that set the scale of a pool without anchors."""
-        return history.first_accepted_state(self.engine, before)
+        """Read the state that set the scale of a pool without anchors; None on the first night."""
+        key = history.first_accepted_key(self.engine, before)
+        return self.state(*key) if key else None
 
     # Results
 
@@ -220,6 +240,9 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
 
     def items_of(self, version: int) -> tuple[SnapshotItem, ...]:
         """Read a version's items."""
+        return self._cached_items(version)
+
+    def _read_items(self, version: int) -> tuple[SnapshotItem, ...]:
         return snapshots.read_snapshot_items(self.engine, version)
 
     def audit_of(self, version: int) -> tuple[AuditFinding, ...]:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
-from calibration_pipeline.records import CalibrationState, DayRevision
-from calibration_pipeline.store.states import read_state
+from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store.tables import (
     aliases,
     archive_revisions,
@@ -18,18 +18,29 @@ from calibration_pipeline.store.tables import (
 )
 
 
-def first_accepted_state(engine: sa.Engine, before: date) -> CalibrationState | None:
-    """Read the state that set the scale of a pool without anchors; None on the first night."""
+def newest_accepted_key(engine: sa.Engine, before: date) -> tuple[date, int] | None:
+    """Give (partition, attempt) of the newest earlier night with an accepted state."""
+    return _accepted_key(engine, before, calibration_states.c.partition.desc())
+
+
+def first_accepted_key(engine: sa.Engine, before: date) -> tuple[date, int] | None:
+    """Give (partition, attempt) of the first night with an accepted state."""
+    return _accepted_key(engine, before, calibration_states.c.partition)
+
+
+def _accepted_key(
+    engine: sa.Engine, before: date, order: sa.ColumnElement[Any]
+) -> tuple[date, int] | None:
     states = calibration_states.c
     query = (
         sa.select(states.partition, states.attempt)
         .where(states.partition < before, states.is_accepted)
-        .order_by(states.partition, states.attempt.desc())
+        .order_by(order, states.attempt.desc())
         .limit(1)
     )
     with engine.connect() as connection:
         found = connection.execute(query).one_or_none()
-    return None if found is None else read_state(engine, found.partition, found.attempt)
+    return None if found is None else (found.partition, found.attempt)
 
 
 def newest_partition(engine: sa.Engine) -> date | None:

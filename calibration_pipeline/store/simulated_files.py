@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -83,7 +83,8 @@ def write_simulated_files(
             response_count = _write_responses(files["responses.parquet"], days)
     except BaseException:
         if is_new:
-            folder.rmdir()
+            with suppress(OSError):  # it is not empty only if a rename failed
+                folder.rmdir()
         raise
     return SimulatedFiles(
         bank=paths["bank.csv"],
