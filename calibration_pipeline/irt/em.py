@@ -53,6 +53,11 @@ class ItemProblem:
     free: BoolArray
     priors: ItemPriors | LearnedPrior
 
+    @property
+    def has_guessing(self) -> BoolArray:
+        """Items with a lower asymptote, ``(n_items,)``; a start of 0 doesn't take it from them."""
+        return np.asarray((self.start[:, 2] > 0.0) | self.free[:, 2])
+
 
 @dataclass(frozen=True)
 class CycleDiagnostics:
@@ -119,7 +124,7 @@ def fit(
     """
     if data.n_sessions == 0:
         raise ValueError("there is no session to fit")
-    has_guessing = (problem.start[:, 2] > 0.0) | problem.free[:, 2]
+    has_guessing = problem.has_guessing
     bounds = _internal_bounds(configuration)
     expands = _may_expand(problem, population)
     internal = to_internal(problem.start)
@@ -130,9 +135,7 @@ def fit(
     trace: list[CycleDiagnostics] = []
     best, change = -np.inf, np.inf
     for cycle in range(1, configuration.maximum_cycles + 1):
-        parameters = from_internal(values.internal, has_guessing)
-        expectation = expect(data, parameters, values.population, configuration)
-        objective = expectation.log_likelihood + _log_prior(values, problem.free)
+        parameters, expectation, objective = _evaluate(data, values, problem, configuration)
         if fallback is not None and objective < best - OBJECTIVE_TOLERANCE * abs(best):
             values, fallback, damping = fallback, None, damping * EXPANSION_DAMPING
             trace.append(CycleDiagnostics(cycle, best, np.nan, np.nan, is_expanded=False))
@@ -160,14 +163,16 @@ def fit(
             NotConvergedWarning,
             stacklevel=2,
         )
-    parameters = from_internal(values.internal, has_guessing)
-    final = expect(data, parameters, values.population, configuration)
+    parameters, final, objective = _evaluate(data, values, problem, configuration)
+    if fallback is not None and objective < best:
+        values = fallback
+        parameters, final, objective = _evaluate(data, values, problem, configuration)
     return EMResult(
         parameters=np.where(problem.free, parameters, problem.start),
         population=values.population,
         priors=values.priors,
         log_likelihood=final.log_likelihood,
-        objective=final.log_likelihood + _log_prior(values, problem.free),
+        objective=objective,
         cycles=len(trace),
         converged=converged,
         trace=tuple(trace),
@@ -191,6 +196,16 @@ def _may_expand(problem: ItemProblem, population: Population) -> bool:
     holds_scale = isinstance(problem.priors, ItemPriors) and bool(problem.priors.precision.any())
     all_free = bool(problem.free[:, 1].all())
     return all_free and not holds_scale and not population.mean_is_estimated
+
+
+def _evaluate(
+    data: ResponseData, values: _Values, problem: ItemProblem, configuration: EMConfiguration
+) -> tuple[FloatArray, Expectation, float]:
+    """Item parameters, E-step and objective at these values."""
+    parameters = from_internal(values.internal, problem.has_guessing)
+    expectation = expect(data, parameters, values.population, configuration)
+    objective = expectation.log_likelihood + _log_prior(values, problem.free)
+    return parameters, expectation, objective
 
 
 def _log_prior(values: _Values, free: BoolArray) -> float:

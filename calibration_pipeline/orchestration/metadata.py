@@ -67,8 +67,8 @@ def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -
                 ],
             )
         ),
-        "population mean": state.scales[0].population_mean if state.scales else 0.0,
-        "population sd": state.scales[0].population_sd if state.scales else 0.0,
+        "population mean": _rounded(state.scales[0].population_mean),
+        "population sd": _rounded(state.scales[0].population_sd),
         "starts from": str(state.parent[0]) if state.parent else "the first night",
         "folded through": str(state.folded_through),
         "state digest": state.digest,
@@ -113,8 +113,8 @@ def of_links(links: Sequence[ScaleLink]) -> Metadata:
         for reason in link.anchors_left_out.values()
     )
     return {
-        "slope": first.slope if first else 1.0,
-        "intercept": first.intercept if first else 0.0,
+        "slope": _rounded(first.slope if first else 1.0),
+        "intercept": _rounded(first.intercept if first else 0.0),
         "anchors used": sum(link.anchors_used for link in links),
         "anchors left out": sum(left_out.values()),
         "links": dg.MetadataValue.md(
@@ -169,4 +169,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _median_error(state: CalibrationState, rows: np.ndarray) -> float:
     variances = state.covariance[rows, 1, 1]
-    return float(np.sqrt(np.median(variances))) if len(variances) else 0.0
+    return _rounded(np.sqrt(np.median(variances))) if len(variances) else 0.0
+
+
+def _rounded(value: float) -> float:
+    """Four decimals: more is noise on a screen."""
+    return round(float(value), 4)

@@ -262,4 +262,5 @@ def _times_on_task(
         - speed[:, None]
         + generator.normal(0.0, _TIME_NOISE, difficulty.shape)
     )
-    return (np.exp(log_seconds).clip(*_SECONDS_RANGE) * 1000).astype(np.int64)
+    milliseconds: IntArray = (np.exp(log_seconds).clip(*_SECONDS_RANGE) * 1000).astype(np.int64)
+    return milliseconds

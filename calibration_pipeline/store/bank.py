@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -97,14 +98,14 @@ def _add_scales(connection: sa.Connection, names: set[str], model: str) -> int:
     return len(new)
 
 
-def _stored_items(connection: sa.Connection) -> dict[ItemKey, sa.Row[tuple[object, ...]]]:
+def _stored_items(connection: sa.Connection) -> dict[ItemKey, sa.Row[Any]]:
     return {(row.item_id, row.content_version): row for row in connection.execute(sa.select(items))}
 
 
 def _new_rows(
     file_name: str,
     rows: Sequence[BankRow],
-    stored: Mapping[ItemKey, sa.Row[tuple[object, ...]]],
+    stored: Mapping[ItemKey, sa.Row[Any]],
 ) -> list[BankRow]:
     new = []
     for row in rows:
@@ -190,40 +191,39 @@ def read_bank(engine: sa.Engine, as_of: date) -> ItemBank:
         stored = _stored_items(connection)
     # Python compares strings by code point, the same everywhere; a database's collation isn't.
     keys = tuple(sorted(stored))
-    rows = [stored[key] for key in keys]
     scale_names = tuple(sorted(models))
+    columns = _bank_columns(keys, [stored[key] for key in keys], scale_names, retired)
     scale_models = tuple(models[name] for name in scale_names)
-    position_of = {name: position for position, name in enumerate(scale_names)}
-    scale_index = np.array([position_of[row.scale] for row in rows], np.int64)
-    # None becomes NaN.
-    parameters = np.array(
-        [(row.discrimination, row.difficulty, row.guessing) for row in rows], np.float64
-    ).reshape(-1, 3)
-    author_difficulty = np.array([row.author_difficulty for row in rows], np.float64)
-    content_families = tuple(row.content_family for row in rows)
-    option_counts = np.array([row.option_count or 0 for row in rows], np.int64)
-    is_retired = np.array([key in retired for key in keys], np.bool_)
     digest = digest_of(
         [item_id for item_id, _ in keys],
         np.array([version for _, version in keys], np.int64),
         scale_names,
         scale_models,
-        scale_index,
-        parameters,
-        author_difficulty,
-        content_families,
-        option_counts,
-        is_retired,
+        *columns.values(),
     )
     return ItemBank(
-        keys=keys,
-        scale_names=scale_names,
-        scale_models=scale_models,
-        scale_index=scale_index,
-        parameters=parameters,
-        author_difficulty=author_difficulty,
-        content_families=content_families,
-        option_counts=option_counts,
-        is_retired=is_retired,
-        digest=digest,
+        keys=keys, scale_names=scale_names, scale_models=scale_models, digest=digest, **columns
     )
+
+
+def _bank_columns(
+    keys: Sequence[ItemKey],
+    rows: Sequence[sa.Row[Any]],
+    scale_names: Sequence[str],
+    retired: set[ItemKey],
+) -> dict[str, Any]:
+    """Give the bank's fields with one entry per item; None in the database becomes NaN."""
+    position_of = {name: position for position, name in enumerate(scale_names)}
+    parameters = [(row.discrimination, row.difficulty, row.guessing) for row in rows]
+    columns: dict[str, Any] = {
+        "scale_index": np.array([position_of[row.scale] for row in rows], np.int64),
+        "parameters": np.array(parameters, np.float64).reshape(-1, 3),
+        "author_difficulty": np.array([row.author_difficulty for row in rows], np.float64),
+        "content_families": tuple(row.content_family for row in rows),
+        "option_counts": np.array([row.option_count or 0 for row in rows], np.int64),
+        "is_retired": np.array([key in retired for key in keys], np.bool_),
+    }
+    for column in columns.values():
+        if isinstance(column, np.ndarray):
+            column.setflags(write=False)
+    return columns

@@ -18,7 +18,7 @@ def driver_connection(connection: sa.Connection) -> psycopg.Connection[Any]:
 
 def qualified(table: sa.Table) -> sql.Composed:
     """Give a table's name, quoted, with its schema."""
-    return sql.Identifier(*filter(None, (table.schema, table.name))) + sql.SQL("")
+    return sql.Composed([sql.Identifier(*filter(None, (table.schema, table.name)))])
 
 
 def copy_rows(
@@ -34,12 +34,14 @@ def copy_rows(
     columns
         Names of the columns, in the order of the values of each row.
     rows
-        Python values; lists for arrays. Floats arrive bit by bit as they are (text with the
-        shortest digits that read back the same).
+        Python values; lists for arrays. They travel in PostgreSQL's binary format: floats arrive
+        bit by bit as they are, and arrays of them several times faster than as text.
     """
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         qualified(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    types = [table.c[name].type.compile(connection.dialect).lower() for name in columns]
     with driver_connection(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
         for row in rows:
             copy.write_row(row)

@@ -17,6 +17,17 @@ from calibration_pipeline.store.tables import (
     state_windows,
 )
 
+_HEADER_FIELDS = (
+    "partition",
+    "attempt",
+    "is_accepted",
+    "folded_through",
+    "anchor_set_id",
+    "bank_digest",
+    "anchor_digest",
+    "configuration_digest",
+    "digest",
+)
 # The fields with one entry per item: their shape, or the column that holds them and its type.
 _VECTORS = {
     "parameters": (3,),
@@ -83,26 +94,9 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
     sqlalchemy.exc.IntegrityError
         The night has this attempt already, or there is no such run.
     """
-    parent_partition, parent_attempt = state.parent or (None, None)
     key = [state.partition, state.attempt]
     with engine.begin() as connection:
-        connection.execute(
-            sa.insert(calibration_states).values(
-                partition=state.partition,
-                attempt=state.attempt,
-                run_id=run_id,
-                is_accepted=state.is_accepted,
-                reasons=list(state.reasons),
-                folded_through=state.folded_through,
-                parent_partition=parent_partition,
-                parent_attempt=parent_attempt,
-                anchor_set_id=state.anchor_set_id,
-                bank_digest=state.bank_digest,
-                anchor_digest=state.anchor_digest,
-                configuration_digest=state.configuration_digest,
-                digest=state.digest,
-            )
-        )
+        connection.execute(sa.insert(calibration_states).values(_header(state), run_id=run_id))
         copy_rows(
             connection,
             state_scales,
@@ -124,6 +118,15 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
             _ITEM_COLUMNS,
             _item_rows(state),
         )
+
+
+def _header(state: CalibrationState) -> dict[str, Any]:
+    parent_partition, parent_attempt = state.parent or (None, None)
+    return {name: getattr(state, name) for name in _HEADER_FIELDS} | {
+        "reasons": list(state.reasons),
+        "parent_partition": parent_partition,
+        "parent_attempt": parent_attempt,
+    }
 
 
 def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
@@ -176,25 +179,16 @@ def read_state(
         scales = _rows(connection, state_scales, header, state_scales.c.position)
         window = _rows(connection, state_windows, header, state_windows.c.day)
         items = _rows(connection, state_items, header, state_items.c.position)
+    parent = (header.parent_partition, header.parent_attempt)
     return CalibrationState(
-        partition=header.partition,
-        attempt=header.attempt,
-        is_accepted=header.is_accepted,
+        **{name: getattr(header, name) for name in _HEADER_FIELDS},
         reasons=tuple(header.reasons),
+        parent=None if header.parent_partition is None else parent,
         keys=tuple((row.item_id, row.content_version) for row in items),
         scales=tuple(
             ScaleState(row.scale, *(getattr(row, name) for name in _SCALE_FIELDS)) for row in scales
         ),
-        folded_through=header.folded_through,
         window=tuple((row.day, row.revision, row.digest) for row in window),
-        parent=None
-        if header.parent_partition is None
-        else (header.parent_partition, header.parent_attempt),
-        anchor_set_id=header.anchor_set_id,
-        bank_digest=header.bank_digest,
-        anchor_digest=header.anchor_digest,
-        configuration_digest=header.configuration_digest,
-        digest=header.digest,
         **_item_arrays(items),
     )
 

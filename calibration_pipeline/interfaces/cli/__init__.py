@@ -14,6 +14,17 @@ _HERE = "calibration_pipeline.interfaces.cli"
 # is called, so that help answers at once.
 COMMANDS = {
     "db": CommandEntry(f"{_HERE}.db:db", "Start, stop and look at the embedded PostgreSQL."),
+    "migrate": CommandEntry(f"{_HERE}.data:migrate", "Create or upgrade the tables."),
+    "import-bank": CommandEntry(f"{_HERE}.data:import_bank", "Add items to the bank."),
+    "import-responses": CommandEntry(f"{_HERE}.data:import_responses", "Add answers to the log."),
+    "night": CommandEntry(f"{_HERE}.nights:night", "Calibrate one night."),
+    "backfill": CommandEntry(f"{_HERE}.nights:backfill", "Calibrate a range of nights in order."),
+    "snapshots": CommandEntry(
+        f"{_HERE}.snapshots:snapshots", "List, show and export published versions."
+    ),
+    "simulate": CommandEntry(
+        f"{_HERE}.simulate:simulate", "Write a bank and a response log with known truth."
+    ),
     "ui": CommandEntry(f"{_HERE}.ui:ui", "Open Dagster's web interface on this machine."),
 }
 

@@ -1,6 +1,7 @@
 """`calibrate ui`: Dagster's web interface and its daemon, in the foreground."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ def ui(port: int) -> None:
     _require_free_port(port)
     click.echo(f"Dagster opens at http://{LOOPBACK}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
+    # A launcher may have had these ignored, which a new program would inherit.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_DFL)
     # Replacing this process leaves nobody between the terminal and Dagster: it gets every signal
     # itself and shuts its own services down.
     arguments = ["-m", "dagster", "dev", "--host", LOOPBACK, "--port", str(port)]

@@ -1,0 +1,129 @@
+"""What fills the database: ``calibrate migrate``, ``import-bank`` and ``import-responses``."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from calibration_pipeline.interfaces.cli.console import (
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.progress import Reporter
+from calibration_pipeline.irt.model import FREE_COORDINATES
+
+_FILE = click.Path(path_type=Path)
+_PERCENT = 100
+
+
+@click.command()
+def migrate() -> None:
+    """Create the tables, or bring them to the revision that this program needs.
+
+    Running it again does nothing. Back up a production database first.
+
+    Example: calibrate migrate
+    """
+    with configured_database(check_revision=False) as database:
+        from calibration_pipeline.store.schema import database_revision
+        from calibration_pipeline.store.schema import migrate as migrate_schema
+
+        before = database_revision(database)
+        after = migrate_schema(database)
+    if before == after:
+        click.echo(f"The schema is at revision {after} already.")
+    else:
+        click.echo(f"The schema is at revision {after} now (before: {before or 'none'}).")
+
+
+@click.command("import-bank")
+@click.argument("file", type=_FILE)
+@click.option(
+    "--model",
+    type=click.Choice(tuple(FREE_COORDINATES)),
+    default="3PL",
+    show_default=True,
+    help="Model of the file's scales.",
+)
+@json_option
+def import_bank(file: Path, model: str, as_json: bool) -> None:
+    """Add the items of FILE (CSV or Parquet) to the bank: all of them, or none.
+
+    FILE has the columns item_id, discrimination, difficulty and guessing, and if known
+    content_version, scale, is_anchor, author_difficulty, content_family and option_count. Blank
+    parameters are unknown ones. Items that are in the bank already, unchanged, are passed over.
+
+    Example: calibrate import-bank bank.csv --model 3PL
+    """
+    with configured_database() as database:
+        from calibration_pipeline.store import bank
+
+        result = bank.import_bank(database, file, model)
+    facts = {
+        "items_added": result.items_added,
+        "items_unchanged": result.items_unchanged,
+        "scales_added": result.scales_added,
+        "anchors_added": result.anchors_added,
+        "anchor_set_id": result.anchor_set_id,
+    }
+    _print_facts(f"Imported {file.name}", facts, as_json)
+
+
+@click.command("import-responses")
+@click.argument("file", type=_FILE)
+@json_option
+def import_responses(file: Path, as_json: bool) -> None:
+    """Append the answers of FILE (CSV or Parquet) to the response log: all of them, or none.
+
+    FILE has the columns session_id, candidate_id, item_id, is_correct (0 or 1) and answered_at
+    (with its offset from UTC), and if known content_version, session_started_at, position,
+    time_on_task_ms, option_selected, theta_at_presentation, population_group and engine_version.
+    A file that was imported before is passed over.
+
+    Example: calibrate import-responses responses.parquet
+    """
+    with configured_database() as database:
+        from calibration_pipeline.store import response_log
+
+        with progress(f"Reading {file.name}, per cent", _PERCENT) as reporter:
+            result = response_log.import_responses(database, file, _percent_steps(reporter))
+            reporter.advance()
+    if result.is_repeat:
+        say(f"{file.name} was imported before: nothing was added.")
+    facts = {
+        "responses_added": 0 if result.is_repeat else result.responses,
+        "sessions_in_file": result.sessions,
+        "responses_in_file": result.responses,
+        "was_imported_before": result.is_repeat,
+    }
+    _print_facts(f"Imported {file.name}", facts, as_json)
+
+
+def _percent_steps(reporter: Reporter) -> Callable[[int, int], None]:
+    """Turn 'done of total', in rows or bytes, into steps of one per cent.
+
+    The last step is the caller's: when a file has been read, its answers are yet to be stored.
+    """
+    shown = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal shown
+        reached = min(_PERCENT * done // max(total, 1), _PERCENT - 1)
+        if done >= total:
+            reporter.describe("Storing the answers, per cent")
+        reporter.advance(reached - shown)
+        shown = reached
+
+    return report
+
+
+def _print_facts(title: str, facts: Mapping[str, int | None], as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+        return
+    rows = [{"name": name.replace("_", " "), "value": value} for name, value in facts.items()]
+    print_table(rows, {"name": title, "value": ""})

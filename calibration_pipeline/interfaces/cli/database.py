@@ -1,0 +1,42 @@
+"""The operator's database, for as long as a command needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from calibration_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from calibration_pipeline.store.connection import Database
+
+
+@contextmanager
+def configured_database(*, check_revision: bool = True) -> Iterator[Database]:
+    """Open the database that the settings name, or the embedded one; let go of it at the end.
+
+    Parameters
+    ----------
+    check_revision
+        Refuse a schema that this version of the program doesn't know.
+
+    Raises
+    ------
+    DatabaseUnavailableError, SchemaRevisionError
+        It can't be used; the message says what to do.
+    """
+    # Here, and not above: SQLAlchemy takes longer to import than `--help` may.
+    from calibration_pipeline.store.connection import open_database
+
+    settings = load_settings()
+    url = settings.database_url
+    database = open_database(
+        None if url is None else url.get_secret_value(),
+        settings.home,
+        check_revision=check_revision,
+    )
+    try:
+        yield database
+    finally:
+        database.dispose()

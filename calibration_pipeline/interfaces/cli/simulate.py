@@ -1,0 +1,123 @@
+"""``calibrate simulate``: a bank and a response log with known truth."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.interfaces.cli.console import (
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+from calibration_pipeline.interfaces.cli.progress import Reporter
+from calibration_pipeline.irt.model import FREE_COORDINATES
+from calibration_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from calibration_pipeline.policy.simulated_programme import SimulatedProgramme
+
+_COUNT = click.IntRange(min=1)
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--items", type=_COUNT, default=2400, show_default=True, help="Size of the pool.")
+@click.option(
+    "--anchors", type=click.IntRange(min=0), default=288, show_default=True, help="Items of it."
+)
+@click.option("--days", type=_COUNT, default=35, show_default=True, help="Days with sessions.")
+@click.option(
+    "--sessions-per-day", type=_COUNT, default=500, show_default=True, help="Sessions on each."
+)
+@click.option("--answers", type=_COUNT, default=30, show_default=True, help="Items per session.")
+@click.option(
+    "--model",
+    type=click.Choice(tuple(FREE_COORDINATES)),
+    default="3PL",
+    show_default=True,
+    help="Model that produces the answers.",
+)
+@click.option(
+    "--last-day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Local day of the last sessions; the last one whose night is due if left out.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random draws."
+)
+@click.option("--force", is_flag=True, help="Write into a folder that holds something.")
+@json_option
+def simulate(
+    out: Path, last_day: datetime | None, force: bool, as_json: bool, **options: Any
+) -> None:
+    """Simulate adaptive tests; write a bank, a response log and the truth behind them.
+
+    OUT gets bank.csv and responses.parquet, ready to be imported, and truth.csv with every item's
+    true parameters. The same options give the same files; a day is the same in every simulation
+    of one pool and seed.
+
+    Example: calibrate simulate --out simulated --items 600 --days 10
+    """
+    # Here, and not above: Numba takes longer to import than `--help` may.
+    from calibration_pipeline.policy.simulated_programme import SimulationPlan, simulate_programme
+    from calibration_pipeline.store.simulated_files import write_simulated_files
+
+    settings = load_settings()
+    now = datetime.now(ZoneInfo(settings.timezone))
+    chosen = _last_day(None if last_day is None else last_day.date(), now, settings.run_hour)
+    try:
+        plan = SimulationPlan(chosen, timezone=settings.timezone, **options)
+    except ValueError as error:
+        raise BadInputError(f"this can't be simulated: {error}; correct the options") from error
+    programme = simulate_programme(plan)
+    with progress("Simulating answers", plan.response_count) as reporter:
+        files = write_simulated_files(
+            out,
+            programme.pool.bank_columns(),
+            programme.pool.truth_columns(),
+            _days(programme, reporter),
+            replace=force,
+        )
+    facts = {
+        "bank": str(files.bank),
+        "responses": str(files.responses),
+        "truth": str(files.truth),
+        "items": files.item_count,
+        "anchors": plan.anchors,
+        "answers": files.response_count,
+        "first_day": programme.calendar[0],
+        "last_day": programme.calendar[-1],
+    }
+    if as_json:
+        print_json(facts)
+        return
+    rows = [{"name": name.replace("_", " "), "value": value} for name, value in facts.items()]
+    print_table(rows, {"name": "Simulated", "value": ""})
+    say(f"Next: calibrate import-bank {files.bank} --model {plan.model}")
+    say(f"      calibrate import-responses {files.responses}")
+
+
+def _days(programme: "SimulatedProgramme", reporter: Reporter) -> Iterator[dict[str, Any]]:
+    for day in programme.days():
+        reporter.describe(f"Simulating answers, {day.day}")
+        yield day.columns(programme.pool.item_ids)
+        reporter.advance(day.sessions.item.size)
+
+
+def _last_day(wanted: date | None, now: datetime, run_hour: int) -> date:
+    """Give the last day to simulate; answers from the future would only be quarantined."""
+    if wanted is None:
+        return (now - timedelta(hours=run_hour)).date() - timedelta(days=1)
+    if wanted >= now.date():
+        raise BadInputError(
+            f"--last-day {wanted} is not over yet: choose {now.date() - timedelta(days=1)} "
+            "or an earlier day"
+        )
+    return wanted
