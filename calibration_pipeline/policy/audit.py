@@ -85,7 +85,9 @@ def _values_within_bounds(
 
 def _covariances_are_positive(items: Sequence[SnapshotItem]) -> AuditFinding:
     matrices = np.array([item.covariance for item in items]).reshape(-1, 3, 3)
-    smallest = np.linalg.eigvalsh(matrices).min(axis=1) if len(items) else np.empty(0)
+    is_finite = np.isfinite(matrices).all(axis=(1, 2))
+    smallest = np.full(len(items), -np.inf)
+    smallest[is_finite] = np.linalg.eigvalsh(matrices[is_finite]).min(axis=1)
     wrong = [item.key for item, value in zip(items, smallest, strict=True) if value < -1e-9]
     return _finding("every covariance is positive semidefinite", wrong, "items")
 

@@ -63,8 +63,17 @@ def free_by_model(bank: ItemBank) -> BoolArray:
     return np.asarray(of_scale.reshape(-1, 3)[bank.scale_index])
 
 
-def carry_over(parent: CalibrationState | None, bank: ItemBank, anchors: AnchorSet) -> CarriedItems:
-    """Bring the parent state's items into the bank's order and put anchors at their reference."""
+def carry_over(
+    parent: CalibrationState | None,
+    baseline: CalibrationState | None,
+    bank: ItemBank,
+    anchors: AnchorSet,
+) -> CarriedItems:
+    """Bring the parent state's items into the bank's order and put anchors at their reference.
+
+    A scale that the baseline night set keeps its population over nights that couldn't fit it:
+    without, the next fit would take itself for the first and set the scale anew.
+    """
     n = bank.n_items
     carried = CarriedItems(
         parameters=np.full((n, 3), np.nan),
@@ -77,19 +86,22 @@ def carry_over(parent: CalibrationState | None, bank: ItemBank, anchors: AnchorS
         folded_through=None,
     )
     if parent is not None:
-        known = bank.positions(parent.keys)
-        carried.parameters[known] = parent.parameters
-        carried.prior_mean[known] = parent.prior_mean
-        carried.prior_precision[known] = parent.prior_precision
-        carried.information[known] = parent.carried_information
-        carried.linear[known] = parent.carried_linear
-        carried.folded_counts[known] = parent.total_counts - parent.window_counts
+        positions = bank.positions(parent.keys)
+        known = positions >= 0
+        to = positions[known]
+        carried.parameters[to] = parent.parameters[known]
+        carried.prior_mean[to] = parent.prior_mean[known]
+        carried.prior_precision[to] = parent.prior_precision[known]
+        carried.information[to] = parent.carried_information[known]
+        carried.linear[to] = parent.carried_linear[known]
+        carried.folded_counts[to] = (parent.total_counts - parent.window_counts)[known]
+        set_before = {scale.name for scale in baseline.scales if scale.fitted} if baseline else ()
         carried = replace(
             carried,
             populations={
                 scale.name: Population(scale.population_mean, scale.population_sd)
                 for scale in parent.scales
-                if scale.fitted
+                if scale.fitted or scale.name in set_before
             },
             folded_through=parent.folded_through,
         )

@@ -129,7 +129,7 @@ def _guessing_rises(
     judged = movement.is_comparable & _eligible(state, configuration)
     before = np.maximum(movement.earlier, 0)
     value, reference = state.parameters[:, 2], earlier.parameters[before, 2]
-    variance = np.abs(earlier.covariance[before, 2, 2] - state.covariance[:, 2, 2])
+    variance = movement.change_variance[:, 2]
     slope = value * (1.0 - value)
     for j in np.flatnonzero(judged & (value - reference > limit)):
         error = float(slope[j] * np.sqrt(max(variance[j], 1e-6)))

@@ -88,6 +88,7 @@ def calibrate_night(
 
     A rejected fit is given back as such, never raised: what comes after it skips.
     """
+    inputs = _without_folded_days(inputs)
     prepared = _prepare(inputs, configuration)
     blocked = _blocked(inputs, configuration)
     fits: list[ScaleFit] = []
@@ -115,6 +116,14 @@ def calibrate_night(
     return with_digest(judge_fit(state, inputs.parent, configuration))
 
 
+def _without_folded_days(inputs: NightInputs) -> NightInputs:
+    """Leave out what is carried already: a longer window than last night's reaches back to it."""
+    folded = inputs.parent.folded_through if inputs.parent else None
+    if folded is None:
+        return inputs
+    return replace(inputs, window=[day for day in inputs.window if day.revision.day > folded])
+
+
 def _blocked(inputs: NightInputs, configuration: CalibrationConfiguration) -> str:
     """Why tonight's own day stops the night before the fit; an empty string if it doesn't."""
     own = [day.revision for day in inputs.window if day.revision.day == inputs.partition]
@@ -123,7 +132,7 @@ def _blocked(inputs: NightInputs, configuration: CalibrationConfiguration) -> st
 
 def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _Prepared:
     bank, anchors = inputs.bank, inputs.anchors
-    carried = carry_over(inputs.parent, bank, anchors)
+    carried = carry_over(inputs.parent, inputs.baseline, bank, anchors)
     is_anchor = np.zeros(bank.n_items, bool)
     is_anchor[bank.positions(anchors.keys)] = True
     prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
@@ -171,8 +180,9 @@ def _baseline_parameters(
     """Parameters of the scale-setting night in the bank's order; NaN where it knew too little."""
     parameters = np.full((inputs.bank.n_items, 3), np.nan)
     if inputs.baseline is not None:
-        known = inputs.baseline.window_counts >= configuration.minimum_responses
         positions = inputs.bank.positions(inputs.baseline.keys)
+        known = inputs.baseline.window_counts >= configuration.minimum_responses
+        known &= positions >= 0
         parameters[positions[known]] = inputs.baseline.parameters[known]
     return parameters
 

@@ -65,7 +65,7 @@ def compose_snapshot(
         elif eligible[j]:
             values, source, spread, bound = bounded[j], FITTED, covariance[j], at_bound[j]
             error = errors[j]
-        elif earlier is not None and earlier.source in (FITTED, CARRIED):
+        elif earlier is not None and earlier.source != AUTHOR:
             items.append(_standing(earlier, state, j, configuration))
             continue
         else:

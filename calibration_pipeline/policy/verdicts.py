@@ -22,7 +22,9 @@ def judge_fit(
         reason for scale in state.scales if scale.fitted for reason in _judge(scale, configuration)
     ]
     if not (np.isfinite(state.parameters).all() and np.isfinite(state.covariance).all()):
-        bad = int((~np.isfinite(state.parameters).all(axis=1)).sum())
+        is_finite = np.isfinite(state.parameters).all(axis=1)
+        is_finite &= np.isfinite(state.covariance).all(axis=(1, 2))
+        bad = int((~is_finite).sum())
         reasons.append(f"estimates that are not finite ({bad} items)")
     elif parent is not None:
         reasons += _judge_movement(state, parent, configuration)

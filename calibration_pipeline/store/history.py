@@ -12,6 +12,7 @@ from calibration_pipeline.store.tables import (
     aliases,
     archive_revisions,
     calibration_states,
+    items,
     run_outcomes,
     runs,
     snapshots,
@@ -144,3 +145,9 @@ def newest_revisions(engine: sa.Engine, days: Sequence[date]) -> dict[date, DayR
             )
             for row in connection.execute(query)
         }
+
+
+def count_items(engine: sa.Engine) -> int:
+    """Count the items of the bank, every content version."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(items)).scalar_one()

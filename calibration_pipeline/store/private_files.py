@@ -39,6 +39,6 @@ def private_file(target: Path) -> Iterator[IO[bytes]]:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise BadInputError(
-            f"{target} can't be written ({error.strerror}): "
+            f"{target} can't be written ({error.strerror or error}): "
             "make room there, correct the folder's permissions, or choose another place"
         ) from error

@@ -38,6 +38,7 @@ BATCH_SCHEMA = pa.schema([("row_number", pa.int64()), *_TYPES.items()])
 _CSV_BLOCK_BYTES = 8 * 2**20
 _PARQUET_BATCH_ROWS = 2**18
 _SCORES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "False": 0, "True": 1}
+_KINDS = {MOMENT: "a time", pa.int32(): "a whole number", pa.float64(): "a number"}
 _HAS_OFFSET = r"(Z|[+-]\d\d(:?\d\d)?)$"
 
 
@@ -189,10 +190,8 @@ class ResponseFile:
         try:
             return pc.cast(column, kind, safe=kind != MOMENT)
         except pa.ArrowInvalid:
-            bad = _uncastable(column, kind)
-            self.problems.note(
-                f"{name} {column[bad].as_py()!r} makes no sense", first_row + bad, pa.array([True])
-            )
+            problem = f"{name} is not {_KINDS[kind]}"
+            self.problems.note(problem, first_row, _is_uncastable(column, kind))
             return pa.nulls(len(column), kind)
 
 
@@ -200,14 +199,19 @@ def _has_offset(column: Any) -> Any:
     return pc.fill_null(pc.match_substring_regex(column, _HAS_OFFSET), True)
 
 
-def _uncastable(column: Any, kind: pa.DataType) -> int:
-    """Find the first value that can't be converted; only asked for once one can't."""
-    for row in range(len(column)):
-        try:
-            pc.cast(column.slice(row, 1), kind, safe=kind != MOMENT)
-        except pa.ArrowInvalid:
-            return row
-    raise AssertionError("every value can be converted by itself")
+def _is_uncastable(column: Any, kind: pa.DataType) -> Any:
+    """Mark the values that can't be converted; only asked for once one can't."""
+    values = pc.unique(column)
+    bad = [row for row in range(len(values)) if not _can_cast(values.slice(row, 1), kind)]
+    return pc.is_in(column, value_set=values.take(pa.array(bad, pa.int64())))
+
+
+def _can_cast(value: Any, kind: pa.DataType) -> bool:
+    try:
+        pc.cast(value, kind, safe=kind != MOMENT)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 @contextmanager

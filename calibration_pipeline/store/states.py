@@ -96,7 +96,7 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
     """
     key = [state.partition, state.attempt]
     with engine.begin() as connection:
-        connection.execute(sa.insert(calibration_states).values(_header(state), run_id=run_id))
+        connection.execute(sa.insert(calibration_states).values(run_id=run_id, **_header(state)))
         copy_rows(
             connection,
             state_scales,

@@ -164,23 +164,23 @@ def test_a_decision_about_nothing_is_refused(engine: sa.Engine, bank_csv: Path) 
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(
-    engine: sa.Engine, tmp_path: Path, text: str, message: str
+    untouched_engine: sa.Engine, tmp_path: Path, text: str, message: str
 ) -> None:
     path = _write(tmp_path / "bank.csv", text)
     with pytest.raises(BadInputError, match=message) as caught:
-        import_bank(engine, path, "3PL")
+        import_bank(untouched_engine, path, "3PL")
     assert "\n" not in str(caught.value)
-    assert read_bank(engine, DAY).n_items == 0
+    assert read_bank(untouched_engine, DAY).n_items == 0
 
 
-def test_unreadable_files_are_refused(engine: sa.Engine, tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(untouched_engine: sa.Engine, tmp_path: Path) -> None:
     garbage = tmp_path / "bank.parquet"
     garbage.write_bytes(b"not parquet")
     for path in (tmp_path / "missing.csv", garbage, tmp_path):
         with pytest.raises(BadInputError, match="can't be read"):
-            import_bank(engine, path, "3PL")
+            import_bank(untouched_engine, path, "3PL")
 
 
-def test_an_unknown_model_is_refused(engine: sa.Engine, bank_csv: Path) -> None:
-    with pytest.raises(BadInputError, match="no model '4PL'.*Rasch, 1PL, 2PL, 3PL"):
-        import_bank(engine, bank_csv, "4PL")
+def test_an_unknown_model_is_refused(untouched_engine: sa.Engine, bank_csv: Path) -> None:
+    with pytest.raises(BadInputError, match=r"no model '4PL'.*Rasch, 1PL, 2PL, 3PL"):
+        import_bank(untouched_engine, bank_csv, "4PL")

@@ -31,18 +31,25 @@ def test_the_lock_is_free_after_an_error(engine: sa.Engine) -> None:
         pass
 
 
+END_THE_HOLDER = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory'
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
 def test_a_holder_whose_connection_dies_frees_the_lock(engine: sa.Engine) -> None:
     with CalibrationLock(engine, "cut off") as lock:
         with engine.begin() as connection:
-            pids = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = " + (
-                "(SELECT oid FROM pg_database WHERE datname = current_database())"
-            )
-            connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM ({pids}) AS p"))
+            connection.execute(sa.text(END_THE_HOLDER))
         with engine.begin() as connection:
             check_fence(connection, lock.token)  # nobody has taken it: publishing is still safe
-        with CalibrationLock(engine, "successor"), engine.begin() as connection:
-            with pytest.raises(LockLostError, match="successor has taken it"):
-                check_fence(connection, lock.token)
+        with (
+            CalibrationLock(engine, "successor"),
+            engine.begin() as connection,
+            pytest.raises(LockLostError, match="successor has taken it"),
+        ):
+            check_fence(connection, lock.token)
 
 
 def test_a_lock_that_is_not_held_has_no_token(engine: sa.Engine) -> None:

@@ -97,7 +97,7 @@ def test_a_moved_alias_is_a_conflict_and_nothing_is_written(
 def test_a_stale_parent_is_a_conflict(engine: sa.Engine, run_id: str) -> None:
     _publish(engine, run_id, None)
     _publish(engine, run_id, 1)
-    with pytest.raises(PublicationConflictError, match="points at version 2.*to follow 1"):
+    with pytest.raises(PublicationConflictError, match=r"points at version 2.*to follow 1"):
         _publish(engine, run_id, 1)
 
 
@@ -147,5 +147,5 @@ def test_a_population_that_was_not_estimated_survives(engine: sa.Engine, run_id:
 
 
 def test_a_version_that_does_not_exist_is_named(engine: sa.Engine) -> None:
-    with pytest.raises(BadInputError, match="no version 12.*snapshots list"):
+    with pytest.raises(BadInputError, match=r"no version 12.*snapshots list"):
         snapshots.read_snapshot_items(engine, 12)

@@ -13,6 +13,7 @@ _HERE = "calibration_pipeline.interfaces.cli"
 # One line per command, in the order of `calibrate --help`. A module is imported when its command
 # is called, so that help answers at once.
 COMMANDS = {
+    "demo": CommandEntry(f"{_HERE}.demo:demo", "All of it, embedded, on a simulated pool."),
     "db": CommandEntry(f"{_HERE}.db:db", "Start, stop and look at the embedded PostgreSQL."),
     "migrate": CommandEntry(f"{_HERE}.data:migrate", "Create or upgrade the tables."),
     "import-bank": CommandEntry(f"{_HERE}.data:import_bank", "Add items to the bank."),

@@ -1,20 +1,20 @@
 """What fills the database: ``calibrate migrate``, ``import-bank`` and ``import-responses``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from calibration_pipeline.interfaces.cli.console import (
-    json_option,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from calibration_pipeline.interfaces.cli.console import json_option, progress, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.irt.model import FREE_COORDINATES
+
+if TYPE_CHECKING:
+    from calibration_pipeline.store.connection import Database
+    from calibration_pipeline.store.response_log import ResponseImport
 
 _FILE = click.Path(path_type=Path)
 _PERCENT = 100
@@ -70,7 +70,7 @@ def import_bank(file: Path, model: str, as_json: bool) -> None:
         "anchors_added": result.anchors_added,
         "anchor_set_id": result.anchor_set_id,
     }
-    _print_facts(f"Imported {file.name}", facts, as_json)
+    print_facts(f"Imported {file.name}", facts, as_json=as_json)
 
 
 @click.command("import-responses")
@@ -87,11 +87,7 @@ def import_responses(file: Path, as_json: bool) -> None:
     Example: calibrate import-responses responses.parquet
     """
     with configured_database() as database:
-        from calibration_pipeline.store import response_log
-
-        with progress(f"Reading {file.name}, per cent", _PERCENT) as reporter:
-            result = response_log.import_responses(database, file, _percent_steps(reporter))
-            reporter.advance()
+        result = import_with_progress(database, file)
     if result.is_repeat:
         say(f"{file.name} was imported before: nothing was added.")
     facts = {
@@ -100,7 +96,17 @@ def import_responses(file: Path, as_json: bool) -> None:
         "responses_in_file": result.responses,
         "was_imported_before": result.is_repeat,
     }
-    _print_facts(f"Imported {file.name}", facts, as_json)
+    print_facts(f"Imported {file.name}", facts, as_json=as_json)
+
+
+def import_with_progress(database: "Database", file: Path) -> "ResponseImport":
+    """Import a file of answers with a progress bar."""
+    from calibration_pipeline.store import response_log
+
+    with progress(f"Reading {file.name}, per cent", _PERCENT) as reporter:
+        result = response_log.import_responses(database, file, _percent_steps(reporter))
+        reporter.advance()
+    return result
 
 
 def _percent_steps(reporter: Reporter) -> Callable[[int, int], None]:
@@ -119,11 +125,3 @@ def _percent_steps(reporter: Reporter) -> Callable[[int, int], None]:
         shown = reached
 
     return report
-
-
-def _print_facts(title: str, facts: Mapping[str, int | None], as_json: bool) -> None:
-    if as_json:
-        print_json(facts)
-        return
-    rows = [{"name": name.replace("_", " "), "value": value} for name, value in facts.items()]
-    print_table(rows, {"name": title, "value": ""})

@@ -1,7 +1,7 @@
 """``calibrate simulate``: a bank and a response log with known truth."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -9,19 +9,18 @@ from zoneinfo import ZoneInfo
 import click
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.interfaces.cli.console import (
-    json_option,
-    print_json,
-    print_table,
-    progress,
-    say,
-)
+from calibration_pipeline.interfaces.cli.console import json_option, progress, say
+from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.irt.model import FREE_COORDINATES
-from calibration_pipeline.settings import load_settings
+from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from calibration_pipeline.policy.simulated_programme import SimulatedProgramme
+    from calibration_pipeline.policy.simulated_programme import (
+        SimulatedProgramme,
+        SimulationPlan,
+    )
+    from calibration_pipeline.store.simulated_files import SimulatedFiles
 
 _COUNT = click.IntRange(min=1)
 
@@ -66,25 +65,15 @@ def simulate(
     Example: calibrate simulate --out simulated --items 600 --days 10
     """
     # Here, and not above: Numba takes longer to import than `--help` may.
-    from calibration_pipeline.policy.simulated_programme import SimulationPlan, simulate_programme
-    from calibration_pipeline.store.simulated_files import write_simulated_files
+    from calibration_pipeline.policy.simulated_programme import SimulationPlan
 
     settings = load_settings()
-    now = datetime.now(ZoneInfo(settings.timezone))
-    chosen = _last_day(None if last_day is None else last_day.date(), now, settings.run_hour)
+    chosen = _past_day(last_day.date(), settings) if last_day else newest_complete_day(settings)
     try:
         plan = SimulationPlan(chosen, timezone=settings.timezone, **options)
     except ValueError as error:
         raise BadInputError(f"this can't be simulated: {error}; correct the options") from error
-    programme = simulate_programme(plan)
-    with progress("Simulating answers", plan.response_count) as reporter:
-        files = write_simulated_files(
-            out,
-            programme.pool.bank_columns(),
-            programme.pool.truth_columns(),
-            _days(programme, reporter),
-            replace=force,
-        )
+    files = write_simulation(plan, out, replace=force)
     facts = {
         "bank": str(files.bank),
         "responses": str(files.responses),
@@ -92,16 +81,28 @@ def simulate(
         "items": files.item_count,
         "anchors": plan.anchors,
         "answers": files.response_count,
-        "first_day": programme.calendar[0],
-        "last_day": programme.calendar[-1],
+        "first_day": plan.last_day - timedelta(days=plan.days - 1),
+        "last_day": plan.last_day,
     }
-    if as_json:
-        print_json(facts)
-        return
-    rows = [{"name": name.replace("_", " "), "value": value} for name, value in facts.items()]
-    print_table(rows, {"name": "Simulated", "value": ""})
+    print_facts("Simulated", facts, as_json=as_json)
     say(f"Next: calibrate import-bank {files.bank} --model {plan.model}")
     say(f"      calibrate import-responses {files.responses}")
+
+
+def write_simulation(plan: "SimulationPlan", folder: Path, *, replace: bool) -> "SimulatedFiles":
+    """Simulate a plan into a folder, with a progress bar."""
+    from calibration_pipeline.policy.simulated_programme import simulate_programme
+    from calibration_pipeline.store.simulated_files import write_simulated_files
+
+    programme = simulate_programme(plan)
+    with progress("Simulating answers", plan.response_count) as reporter:
+        return write_simulated_files(
+            folder,
+            programme.pool.bank_columns(),
+            programme.pool.truth_columns(),
+            _days(programme, reporter),
+            replace=replace,
+        )
 
 
 def _days(programme: "SimulatedProgramme", reporter: Reporter) -> Iterator[dict[str, Any]]:
@@ -111,13 +112,17 @@ def _days(programme: "SimulatedProgramme", reporter: Reporter) -> Iterator[dict[
         reporter.advance(day.sessions.item.size)
 
 
-def _last_day(wanted: date | None, now: datetime, run_hour: int) -> date:
-    """Give the last day to simulate; answers from the future would only be quarantined."""
-    if wanted is None:
-        return (now - timedelta(hours=run_hour)).date() - timedelta(days=1)
-    if wanted >= now.date():
+def newest_complete_day(settings: Settings, now: datetime | None = None) -> date:
+    """Give the last local day whose night is due; answers from the future are quarantined."""
+    now = (now or datetime.now(UTC)).astimezone(ZoneInfo(settings.timezone))
+    return (now - timedelta(hours=settings.run_hour)).date() - timedelta(days=1)
+
+
+def _past_day(wanted: date, settings: Settings) -> date:
+    today = datetime.now(ZoneInfo(settings.timezone)).date()
+    if wanted >= today:
         raise BadInputError(
-            f"--last-day {wanted} is not over yet: choose {now.date() - timedelta(days=1)} "
+            f"--last-day {wanted} is not over yet: choose {today - timedelta(days=1)} "
             "or an earlier day"
         )
     return wanted

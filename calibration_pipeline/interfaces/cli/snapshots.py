@@ -12,6 +12,7 @@ import click
 from calibration_pipeline.errors import BadInputError, CalibrationError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.facts import print_facts
 
 if TYPE_CHECKING:
     from calibration_pipeline.records import SnapshotItem
@@ -199,8 +200,7 @@ def _print_manifest(number: int, manifest: Mapping[str, Any]) -> None:
             f"{link['method']}: slope {_short(link['slope'])}, intercept "
             f"{_short(link['intercept'])}, {link['anchors_used']} anchors used, {left_out}"
         )
-    rows = [{"name": name, "value": value} for name, value in facts.items()]
-    print_table(rows, {"name": f"Version {number}", "value": ""})
+    print_facts(f"Version {number}", facts)
 
 
 def _short(value: float | None) -> str:

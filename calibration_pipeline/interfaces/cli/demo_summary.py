@@ -1,0 +1,145 @@
+"""What a demo shows at its end: what happened, and how near it came to the truth."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibration_pipeline.errors import NightBlockedError
+from calibration_pipeline.interfaces.cli.console import print_table
+from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from calibration_pipeline.policy.simulated_programme import SimulationPlan
+    from calibration_pipeline.records import CalibrationState, Flag, ScaleLink, SnapshotItem
+
+
+def print_summary(settings: Settings, plan: "SimulationPlan") -> None:
+    """Print the last night's tables."""
+    with configured_database() as database:
+        from calibration_pipeline.store.results import read_flags, read_links
+        from calibration_pipeline.store.snapshots import current_version, read_snapshot_items
+        from calibration_pipeline.store.states import read_state
+
+        version, state = current_version(database), read_state(database, plan.last_day)
+        if version is None or state is None:
+            raise NightBlockedError(
+                "no night had enough answers to publish anything: ask for more nights or sessions"
+            )
+        items = read_snapshot_items(database, version)
+        flags = read_flags(database, plan.last_day)
+        links = read_links(database, plan.last_day)
+    rows = [
+        *_answers(state, plan),
+        *_items(state, items, settings.policy.minimum_responses),
+        *_flags(flags),
+        *_links(links),
+        {"what": "Version published", "figure": version, "remark": "read by the alias 'current'"},
+    ]
+    print_table(
+        rows,
+        {"what": "", "figure": "", "remark": ""},
+        title=f"The night of {plan.last_day}",
+    )
+    _print_recovery(plan, items)
+
+
+def _answers(state: "CalibrationState", plan: "SimulationPlan") -> list[dict[str, Any]]:
+    scale = state.scales[0]
+    return [
+        {"what": "Nights calibrated", "figure": plan.days},
+        {"what": "Responses in all", "figure": plan.response_count},
+        {
+            "what": "Responses in the window",
+            "figure": int(state.window_counts.sum()),
+            "remark": f"{len(state.window)} days, {scale.session_count:,} sessions",
+        },
+        {
+            "what": "Ability population",
+            "figure": f"{scale.population_mean:+.3f} ± {scale.population_sd:.3f}",
+            "remark": "simulated: 0 ± 1",
+        },
+    ]
+
+
+def _items(
+    state: "CalibrationState", items: "tuple[SnapshotItem, ...]", minimum: int
+) -> list[dict[str, Any]]:
+    sources, tracks = Counter(i.source for i in items), Counter(i.track for i in items)
+    free = ~state.is_anchor
+    few = int((free & (state.window_counts > 0) & (state.window_counts < minimum)).sum())
+    none = int((free & (state.window_counts == 0)).sum())
+    return [
+        {
+            "what": "Items refitted",
+            "figure": sources["fitted"],
+            "remark": f"{tracks['trusted']:,} of the pool trusted, {tracks['provisional']:,} "
+            "provisional",
+        },
+        {
+            "what": "Items skipped",
+            "figure": few + none,
+            "remark": f"{few} with fewer than {minimum} responses, {none} with none",
+        },
+        {"what": "Anchors held", "figure": sources["anchor"]},
+    ]
+
+
+def _flags(flags: "tuple[Flag, ...]") -> list[dict[str, Any]]:
+    credible = Counter(f.reason for f in flags if f.is_credible)
+    shown = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in sorted(credible.items()))
+    return [
+        {
+            "what": "Credible flags",
+            "figure": credible.total(),
+            "remark": shown or "none, as it should be: nothing drifts in this pool",
+        },
+        {"what": "Flags within noise", "figure": len(flags) - credible.total()},
+    ]
+
+
+def _links(links: "tuple[ScaleLink, ...]") -> list[dict[str, Any]]:
+    return [
+        {
+            "what": "Linking constants",
+            "figure": f"{link.slope:.4f}, {link.intercept:+.4f}",
+            "remark": f"{link.method}, {link.anchors_used} anchors used, "
+            f"{len(link.anchors_left_out)} left out",
+        }
+        for link in links
+    ]
+
+
+def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -> None:
+    """Published against true parameters, for the items that the night refitted."""
+    from calibration_pipeline.policy.recovery import measure_recovery
+    from calibration_pipeline.policy.simulated_programme import simulate_programme
+
+    pool = simulate_programme(plan).pool
+    position = {item_id: row for row, item_id in enumerate(pool.item_ids)}
+    rows = [position[item.key[0]] for item in items]
+    truth, author = pool.truth[rows], pool.author_difficulty[rows]
+    fitted = np.array([item.source == "fitted" for item in items])
+    if not fitted.any():
+        return
+    found = [asdict_rounded(r) for r in measure_recovery(items, truth, fitted)]
+    error = float(np.sqrt(np.mean((author - truth[:, 1])[fitted] ** 2)))
+    print_table(
+        found,
+        {
+            "parameter": "Parameter",
+            "items": "Items",
+            "rmse": "RMSE",
+            "bias": "Bias",
+            "correlation": "Correlation",
+            "coverage": "95% intervals that hold the truth",
+        },
+        title=f"Published against true (the authors' guesses of difficulty: RMSE {error:.3f})",
+    )
+
+
+def asdict_rounded(record: Any) -> dict[str, Any]:
+    """Give a record's fields, shares as percentages."""
+    fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    return fields | {"coverage": f"{record.coverage:.1%}"}

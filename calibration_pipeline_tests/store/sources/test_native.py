@@ -1,0 +1,33 @@
+"""The native log as a source: streaming gives the same rows whatever the size of a block."""
+
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from calibration_pipeline.store.bank import import_bank
+from calibration_pipeline.store.sources.native import ROW_SCHEMA, stream_day
+from calibration_pipeline_tests.store.answers import log, session
+
+DAY = date(2026, 3, 10)
+UTC = ZoneInfo("UTC")
+
+
+def test_the_size_of_a_block_does_not_matter(engine: sa.Engine, bank_csv: Path) -> None:
+    import_bank(engine, bank_csv, "3PL")
+    for hour in range(10, 20):
+        log(engine, session(f"s{hour}", f"2026-03-10T{hour}:00:00+00:00", option_selected="a\nb"))
+    with engine.connect() as connection:
+        (whole,) = stream_day(connection, DAY, UTC)
+        blocks = list(stream_day(connection, DAY, UTC, block_bytes=500))
+    assert whole.schema == ROW_SCHEMA
+    assert whole.num_rows == 30
+    assert len(blocks) > 3
+    assert pa.concat_tables(blocks).combine_chunks() == whole.combine_chunks()
+
+
+def test_a_day_without_rows_gives_no_block(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        assert list(stream_day(connection, DAY, UTC)) == []
