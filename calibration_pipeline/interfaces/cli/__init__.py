@@ -38,11 +38,8 @@ COMMANDS = {
 @click.version_option(package_name="calibration-pipeline", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback behind an error's one line.")
 def main(debug: bool) -> None:
-    r"""Re-calibrate the items of an adaptive test, night by night.
+    """Re-calibrate the items of an adaptive test, night by night.
 
-    \b
-    Example:
-      calibrate demo
-      calibrate night --help
+    Example: calibrate demo
     """
     del debug  # LazyGroup reads it where errors end

@@ -39,14 +39,12 @@ refresh_option = click.option(
 @refresh_option
 @json_option
 def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool) -> None:
-    r"""Calibrate one night, as the schedule does at 04:00.
+    """Calibrate one night, as the schedule does at 04:00.
 
     Extracts the day's answers, fits the window, raises flags, links, audits and publishes. Exit
     code 1 when the night published nothing.
 
-    \b
-    Example:
-      calibrate night --date 2026-11-20 --triggered-by cohort_end
+    Example: calibrate night --date 2026-11-20 --triggered-by cohort_end
     """
     settings = load_settings()
     chosen = day.date() if day else _yesterday(settings)
@@ -62,13 +60,11 @@ def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool)
 def backfill(
     first: datetime, last: datetime | None, triggered_by: str, refresh: bool, as_json: bool
 ) -> None:
-    r"""Calibrate a range of nights in order, in one run.
+    """Calibrate a range of nights in order, in one run.
 
     Each night starts from the one before it. Exit code 1 when a night published nothing.
 
-    \b
-    Example:
-      calibrate backfill --from 2026-10-17 --to 2026-11-20
+    Example: calibrate backfill --from 2026-10-17 --to 2026-11-20
     """
     settings = load_settings()
     newest = last.date() if last else _yesterday(settings)

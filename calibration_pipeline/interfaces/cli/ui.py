@@ -22,14 +22,12 @@ class PortTakenError(CalibrationError):
     "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to use."
 )
 def ui(port: int) -> None:
-    r"""Open Dagster's web interface: lineage, checks, plots, backfills, the 04:00 schedule.
+    """Open Dagster's web interface: lineage, checks, plots, backfills, the 04:00 schedule.
 
     Run it in the project's folder. It listens on the loopback address alone, because Dagster's
     open-source interface has no login. Ctrl-C or SIGTERM ends it and everything it started.
 
-    \b
-    Example:
-      calibrate ui --port 3100
+    Example: calibrate ui --port 3100
     """
     _require_workspace(Path.cwd())
     _require_free_port(port)
