@@ -1,13 +1,12 @@
 """One calibration at a time: an advisory lock, and a token that only its newest holder has."""
 
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import DatabaseUnavailableError, LockHeldError, LockLostError
+from calibration_pipeline.errors import LockHeldError, LockLostError
 from calibration_pipeline.store.tables import publication_fence
 
 # Advisory locks share one number space per database: this is ours ("calibrat" in ASCII).
