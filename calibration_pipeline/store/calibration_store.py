@@ -154,7 +154,7 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
 
     def archived_days(self, days: Sequence[date]) -> dict[date, DayRevision]:
         """Give the newest revision of each of the days that has one."""
-        return history.newest_revisions(self.engine, days)
+        return extraction.newest_revisions(self.engine, days)
 
     def day(self, day: date, revision: int | None = None) -> DayResponses:
         """Read an archived day; the newest revision unless one is named."""

@@ -1,16 +1,13 @@
 """Which state or version a night starts from, compares with, or has published already."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
-from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store.tables import (
     aliases,
-    archive_revisions,
     calibration_states,
     items,
     run_outcomes,
@@ -122,29 +119,6 @@ def outcomes_of_run(engine: sa.Engine, orchestrator_run_id: str) -> tuple[NightO
             NightOutcome(night, ended, reason, counts or {}, timings or {})
             for night, ended, reason, counts, timings in connection.execute(query)
         )
-
-
-def newest_revisions(engine: sa.Engine, days: Sequence[date]) -> dict[date, DayRevision]:
-    """Give the newest revision of each of the days that was archived."""
-    archived = archive_revisions.c
-    query = (
-        sa.select(archive_revisions)
-        .distinct(archived.day)
-        .where(archived.day.in_(days))
-        .order_by(archived.day, archived.revision.desc())
-    )
-    with engine.connect() as connection:
-        return {
-            row.day: DayRevision(
-                day=row.day,
-                revision=row.revision,
-                digest=row.digest,
-                response_count=row.response_count,
-                session_count=row.session_count,
-                quarantine_counts=dict(row.quarantine_counts),
-            )
-            for row in connection.execute(query)
-        }
 
 
 def count_items(engine: sa.Engine) -> int:

@@ -1,12 +1,13 @@
 """One calibration at a time: an advisory lock, and a token that only its newest holder has."""
 
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import LockHeldError, LockLostError
+from calibration_pipeline.errors import DatabaseUnavailableError, LockHeldError, LockLostError
 from calibration_pipeline.store.tables import publication_fence
 
 # Advisory locks share one number space per database: this is ours ("calibrat" in ASCII).
@@ -65,6 +66,9 @@ class CalibrationLock:
         """Free the lock by ending its connection, which works even when it was cut already."""
         connection, self._connection, self._token = self._connection, None, None
         if connection is not None:
+            # Ending a connection frees its lock a moment later; asking first frees it now.
+            with suppress(sa.exc.DBAPIError, DatabaseUnavailableError):
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK_KEY)))
             _end(connection)
 
 
