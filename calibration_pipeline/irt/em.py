@@ -109,6 +109,17 @@ class _Values:
     priors: ItemPriors | LearnedPrior
 
 
+@dataclass(frozen=True)
+class _End:
+    """Where the cycles ended; `fallback` is the last cycle without its expansion."""
+
+    values: _Values
+    fallback: _Values | None
+    objective: float
+    converged: bool
+    trace: tuple[CycleDiagnostics, ...]
+
+
 def fit(
     data: ResponseData,
     problem: ItemProblem,
@@ -124,48 +135,23 @@ def fit(
     """
     if data.n_sessions == 0:
         raise ValueError("there is no session to fit")
-    has_guessing = problem.has_guessing
-    bounds = _internal_bounds(configuration)
-    expands = _may_expand(problem, population)
+    lower, upper = _internal_bounds(configuration)
     internal = to_internal(problem.start)
-    internal = np.where(problem.free, np.clip(internal, bounds[0], bounds[1]), internal)
-    values = _Values(internal, population, problem.priors)
-    fallback: _Values | None = None
-    damping = 1.0
-    trace: list[CycleDiagnostics] = []
-    best, change = -np.inf, np.inf
-    for cycle in range(1, configuration.maximum_cycles + 1):
-        parameters, expectation, objective = _evaluate(data, values, problem, configuration)
-        if fallback is not None and objective < best - OBJECTIVE_TOLERANCE * abs(best):
-            values, fallback, damping = fallback, None, damping * EXPANSION_DAMPING
-            trace.append(CycleDiagnostics(cycle, best, np.nan, np.nan, is_expanded=False))
-            continue
-        best = objective
-        plain = _maximize(values, expectation, problem.free, has_guessing, bounds, configuration)
-        expanded = (
-            _expand(plain, expectation, problem.free, configuration, bounds, damping)
-            if expands
-            else plain
-        )
-        fallback = plain if expands else None
-        previous, values = parameters, expanded
-        change = float(np.abs(from_internal(values.internal, has_guessing) - previous).max())
-        trace.append(
-            CycleDiagnostics(cycle, objective, expectation.log_likelihood, change, expands)
-        )
-        if change < configuration.tolerance:
-            break
-    converged = change < configuration.tolerance
-    if not converged:
+    internal = np.where(problem.free, np.clip(internal, lower, upper), internal)
+    start = _Values(internal, population, problem.priors)
+    end = _run_cycles(data, problem, start, configuration)
+    if not end.converged:
         warnings.warn(
             f"EM stopped after {configuration.maximum_cycles} cycles with a largest change of "
-            f"{change:.4g}; raise maximum_cycles, or look for items that the data can't determine",
+            f"{end.trace[-1].largest_change:.4g}; raise maximum_cycles, or look for items that the "
+            "data can't determine",
             NotConvergedWarning,
             stacklevel=2,
         )
+    values = end.values
     parameters, final, objective = _evaluate(data, values, problem, configuration)
-    if fallback is not None and objective < best:
-        values = fallback
+    if end.fallback is not None and objective < end.objective:
+        values = end.fallback
         parameters, final, objective = _evaluate(data, values, problem, configuration)
     return EMResult(
         parameters=np.where(problem.free, parameters, problem.start),
@@ -173,10 +159,39 @@ def fit(
         priors=values.priors,
         log_likelihood=final.log_likelihood,
         objective=objective,
-        cycles=len(trace),
-        converged=converged,
-        trace=tuple(trace),
+        cycles=len(end.trace),
+        converged=end.converged,
+        trace=end.trace,
     )
+
+
+def _run_cycles(
+    data: ResponseData, problem: ItemProblem, values: _Values, configuration: EMConfiguration
+) -> _End:
+    """Repeat E- and M-step until nothing moves; a cycle that lowered the objective is undone."""
+    expands = _may_expand(problem, values.population)
+    fallback: _Values | None = None
+    damping, best, change = 1.0, -np.inf, np.inf
+    trace: list[CycleDiagnostics] = []
+    for cycle in range(1, configuration.maximum_cycles + 1):
+        before, expectation, objective = _evaluate(data, values, problem, configuration)
+        if fallback is not None and objective < best - OBJECTIVE_TOLERANCE * abs(best):
+            values, fallback, damping = fallback, None, damping * EXPANSION_DAMPING
+            trace.append(CycleDiagnostics(cycle, best, np.nan, change, is_expanded=False))
+            continue
+        best = objective
+        values = plain = _maximize(values, expectation, problem, configuration)
+        if expands:
+            fallback = plain
+            values = _expand(plain, expectation, problem.free, configuration, damping)
+        after = from_internal(values.internal, problem.has_guessing)
+        change = float(np.abs(after - before).max())
+        trace.append(
+            CycleDiagnostics(cycle, objective, expectation.log_likelihood, change, expands)
+        )
+        if change < configuration.tolerance:
+            break
+    return _End(values, fallback, best, change < configuration.tolerance, tuple(trace))
 
 
 def _internal_bounds(configuration: EMConfiguration) -> tuple[FloatArray, FloatArray]:
@@ -217,19 +232,18 @@ def _log_prior(values: _Values, free: BoolArray) -> float:
 def _maximize(
     values: _Values,
     expectation: Expectation,
-    free: BoolArray,
-    has_guessing: BoolArray,
-    bounds: tuple[FloatArray, FloatArray],
+    problem: ItemProblem,
     configuration: EMConfiguration,
 ) -> _Values:
     """Items, learned prior and population, each given the expected counts."""
-    priors = values.priors
+    priors, free = values.priors, problem.free
     of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
+    lower, upper = _internal_bounds(configuration)
     internal = values.internal.copy()
     kernels.maximize_items(
-        expectation.counts, quadrature_nodes(configuration), internal, free, has_guessing,
-        configuration.scaling_constant, of_items.precision, of_items.linear,
-        bounds[0], bounds[1], SCORING_STEPS,
+        expectation.counts, quadrature_nodes(configuration), internal, free,
+        problem.has_guessing, configuration.scaling_constant, of_items.precision,
+        of_items.linear, lower, upper, SCORING_STEPS,
     )  # fmt: skip
     if isinstance(priors, LearnedPrior):
         priors = priors.updated(internal, free)
@@ -257,7 +271,6 @@ def _expand(
     expectation: Expectation,
     free: BoolArray,
     configuration: EMConfiguration,
-    bounds: tuple[FloatArray, FloatArray],
     damping: float,
 ) -> _Values:
     """Bring the population found back to its fixed mean, and sd where slopes can absorb it."""
@@ -269,7 +282,7 @@ def _expand(
     internal = plain.internal.copy()
     internal[:, 0] -= np.log(slope)
     internal[:, 1] = slope * internal[:, 1] + intercept
-    internal = np.where(free, np.clip(internal, bounds[0], bounds[1]), internal)
+    internal = np.where(free, np.clip(internal, *_internal_bounds(configuration)), internal)
     priors = plain.priors
     if isinstance(priors, LearnedPrior):
         priors = priors.rescaled(slope, intercept)

@@ -4,7 +4,7 @@ Each session's likelihood is gathered from a table of log probabilities, normali
 nodes, and scattered into expected counts (Bock & Aitkin 1981, Psychometrika 46, eq. 12–16).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import get_num_threads
@@ -143,6 +143,26 @@ def expect(
             mass += masses[k]
             log_likelihood += float(log_likelihoods[k])
     return Expectation(counts, mass, log_likelihood)
+
+
+def with_estimated_mean(
+    data: ResponseData,
+    parameters: FloatArray,
+    population: Population,
+    configuration: EMConfiguration,
+) -> Population:
+    """Give the population the mean that the answers say, its sd and all items held (by EM).
+
+    Parameters are those of `expect`.
+    """
+    nodes = quadrature_nodes(configuration)
+    for _ in range(configuration.maximum_cycles):
+        mass = expect(data, parameters, population, configuration).mass
+        mean = float(mass @ nodes / mass.sum())
+        change, population = abs(mean - population.mean), replace(population, mean=mean)
+        if change < configuration.tolerance:
+            break
+    return population
 
 
 def marginal_derivatives(

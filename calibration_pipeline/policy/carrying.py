@@ -12,7 +12,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from calibration_pipeline.irt.expectation import Population, marginal_derivatives
+from calibration_pipeline.irt.expectation import (
+    Population,
+    marginal_derivatives,
+    with_estimated_mean,
+)
 from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.windows import leaving_days, scale_responses
@@ -42,7 +46,7 @@ class CarriedItems:
     folded_counts
         ``(n_items,)`` answers in them.
     populations
-        Last accepted population by scale name.
+        Last accepted population by scale name; its mean is free where no anchor holds the scale.
     folded_through
         Last day folded in; None before the first night.
     """
@@ -95,11 +99,17 @@ def carry_over(
         carried.information[to] = parent.carried_information[known]
         carried.linear[to] = parent.carried_linear[known]
         carried.folded_counts[to] = (parent.total_counts - parent.window_counts)[known]
+        anchored = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
+        held = {name for number, name in enumerate(bank.scale_names) if number in anchored}
         set_before = {scale.name for scale in baseline.scales if scale.fitted} if baseline else ()
         carried = replace(
             carried,
             populations={
-                scale.name: Population(scale.population_mean, scale.population_sd)
+                scale.name: Population(
+                    scale.population_mean,
+                    scale.population_sd,
+                    mean_is_estimated=scale.name not in held,
+                )
                 for scale in parent.scales
                 if scale.fitted or scale.name in set_before
             },
@@ -164,7 +174,11 @@ def _day_likelihood(
     bank: ItemBank,
     configuration: CalibrationConfiguration,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    """One day's information, its linear term I·φ̂ + g and its answers per item."""
+    """One day's information, its linear term I·φ̂ + g and its answers per item.
+
+    Without anchors nothing but carried information holds a scale's origin. The chance that a day's
+    sessions were able or weak ones must not move it, so the day's mean ability is estimated.
+    """
     n = bank.n_items
     information, linear = np.zeros((n, 3, 3)), np.zeros((n, 3))
     counts = np.zeros(n, np.int64)
@@ -175,6 +189,10 @@ def _day_likelihood(
         if gathered.data.n_responses == 0:
             continue
         population = carried.populations.get(name, Population())
+        if population.mean_is_estimated:
+            population = with_estimated_mean(
+                gathered.data, start[in_scale], population, configuration.em
+            )
         found = marginal_derivatives(gathered.data, start[in_scale], population, configuration.em)
         mask = free[in_scale]
         pairs = mask[:, :, None] & mask[:, None, :]

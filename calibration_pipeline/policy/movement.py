@@ -52,13 +52,18 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
     positions = np.array([lookup.get(key, -1) for key in state.keys], np.int64)
     before = np.maximum(positions, 0)
     both = (positions >= 0) & ~state.is_anchor & (state.covariance[:, 1, 1] > 0)
-    both &= earlier.covariance[before, 1, 1] > 0
+    both &= (earlier.covariance[before, 1, 1] > 0) & _was_estimated(earlier)[before]
     change = np.where(both, state.parameters[:, 1] - earlier.parameters[before, 1], np.nan)
     new_answers = state.total_counts - earlier.total_counts[before]
     variance = np.zeros((len(state.keys), 3))
     variance[both] = _variance_of_change(state, both, new_answers[both])
     z = change / np.sqrt(np.maximum(variance[:, 1], SMALLEST_VARIANCE))
     return Movement(change, z, variance, both, positions)
+
+
+def _was_estimated(state: CalibrationState) -> BoolArray:
+    """Items whose values come from answers: a prior's mode is no estimate to have moved from."""
+    return np.asarray(state.is_updated | (state.carried_information[:, 1, 1] > 0))
 
 
 def _variance_of_change(

@@ -30,6 +30,15 @@ def test_degenerate_answers_give_finite_results(answers, population, model, prio
     assert np.isfinite(found.score).all()
 
 
+def test_a_population_never_gets_narrower_than_the_nodes_can_tell():
+    """One session and a learned prior would shrink its standard deviation to nothing."""
+    problem = problem_of(5, prior="learned")
+    problem.start[:, 2] = 0.2
+    result = fit_quietly(complete_data(DEGENERATE["one session"]), problem, FREE)
+    assert result.population.sd == pytest.approx(0.1)
+    assert np.isfinite(result.parameters).all()
+
+
 def test_an_item_nobody_answered_stays_at_its_prior():
     data = complete_data(np.random.default_rng(0).integers(0, 2, (100, 4)))
     wider = ResponseData(data.session_offsets, data.item, data.correct, 5)

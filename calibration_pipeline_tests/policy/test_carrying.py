@@ -13,6 +13,7 @@ from calibration_pipeline.policy.carrying import (
     starting_values,
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline_tests.policy.states import make_scale, make_state
 from calibration_pipeline_tests.simulated import (
     FIRST_DAY,
     NO_ANCHORS,
@@ -21,8 +22,6 @@ from calibration_pipeline_tests.simulated import (
     make_anchors,
     make_bank,
     make_pool,
-    make_scale,
-    make_state,
     run_nights,
     simulate_days,
 )

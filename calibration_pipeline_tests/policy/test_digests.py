@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.policy.digests import digest_of, with_digest
-from calibration_pipeline_tests.simulated import draw_items, make_bank, make_state
+from calibration_pipeline_tests.policy.states import make_state
+from calibration_pipeline_tests.simulated import draw_items, make_bank
 
 STATE = make_state(make_bank(5), draw_items(5, np.random.default_rng(0)))
 

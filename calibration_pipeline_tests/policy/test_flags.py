@@ -1,0 +1,134 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flags import raise_flags
+from calibration_pipeline.records import Flag
+from calibration_pipeline_tests.policy.states import make_state
+from calibration_pipeline_tests.simulated import (
+    Traffic,
+    make_bank,
+    make_pool,
+    run_nights,
+    simulate_days,
+)
+
+SETTINGS = CalibrationConfiguration()
+BANK = make_bank(3)
+USUAL = np.tile([1.0, 0.5, 0.2], (3, 1))
+STATE = make_state(BANK, USUAL)
+ANCHORED = make_state(BANK, USUAL, is_anchor=[False, True, False])
+
+
+def with_values(state, field: str, item: int, value):
+    values = getattr(state, field).copy()
+    values[item] = value
+    return replace(state, **{field: values})
+
+
+def only(flags: tuple[Flag, ...]) -> Flag:
+    assert len(flags) == 1
+    return flags[0]
+
+
+def test_an_ordinary_night_raises_nothing():
+    assert raise_flags(STATE, STATE, SETTINGS) == ()
+    assert raise_flags(STATE, None, SETTINGS) == ()
+
+
+@pytest.mark.parametrize(("log_a_se", "is_credible"), [(0.05, True), (0.5, False)])
+def test_low_discrimination(log_a_se, is_credible):
+    state = with_values(STATE, "parameters", 1, [0.3, 0.5, 0.2])
+    state = with_values(state, "covariance", 1, np.diag([log_a_se**2, 0.01, 0.04]))
+    flag = only(raise_flags(state, None, SETTINGS))
+    assert flag.key == BANK.keys[1]
+    assert (flag.reason, flag.is_credible) == ("low_discrimination", is_credible)
+    assert (flag.value, flag.threshold) == (0.3, 0.4)
+    assert flag.z == pytest.approx(0.1 / (0.3 * log_a_se))
+
+
+@pytest.mark.parametrize("statistic", ["infit", "outfit"])
+@pytest.mark.parametrize(("value", "threshold"), [(1.5, 1.3), (0.6, 0.7)])
+def test_misfit_on_either_side(statistic, value, threshold):
+    state = with_values(STATE, statistic, 2, value)
+    flag = only(raise_flags(state, None, SETTINGS))
+    assert flag.reason == f"misfit_{statistic}"
+    assert (flag.value, flag.reference, flag.threshold) == (value, 1.0, threshold)
+    assert flag.is_credible
+    noisy = with_values(state, f"{statistic}_se", 2, 0.4)
+    assert not only(raise_flags(noisy, None, SETTINGS)).is_credible
+
+
+def test_fit_that_is_unknown_is_no_misfit():
+    assert raise_flags(with_values(STATE, "infit", 0, np.nan), None, SETTINGS) == ()
+
+
+@pytest.mark.parametrize(("se", "is_credible"), [(0.05, True), (0.2, False)])
+def test_an_anchor_that_drifts(se, is_credible):
+    state = with_values(ANCHORED, "shadow_parameters", 1, [1.0, 0.8, 0.2])
+    state = with_values(state, "covariance", 1, np.diag([0.01, se**2, 0.0]))
+    flag = only(raise_flags(state, None, SETTINGS))
+    assert (flag.reason, flag.is_credible) == ("anchor_drift", is_credible)
+    assert (flag.value, flag.reference) == (0.8, 0.5)
+    assert flag.z == pytest.approx(0.3 / se)
+
+
+def test_an_anchor_with_few_answers_is_not_judged():
+    state = with_values(ANCHORED, "shadow_parameters", 1, [1.0, 0.8, 0.2])
+    assert raise_flags(with_values(state, "window_counts", 1, 99), None, SETTINGS) == ()
+
+
+@pytest.mark.parametrize(("new_answers", "is_credible"), [(10, True), (400, False)])
+def test_a_difficulty_that_moved(new_answers, is_credible):
+    state = with_values(STATE, "parameters", 0, [1.0, 0.7, 0.2])
+    state = replace(state, total_counts=STATE.total_counts + new_answers)
+    flag = only(raise_flags(state, STATE, SETTINGS))
+    assert (flag.reason, flag.is_credible) == ("difficulty_drift", is_credible)
+    assert (flag.value, flag.reference, flag.threshold) == (0.7, 0.5, 0.15)
+    assert "+0.20" in flag.explanation
+
+
+def test_guessing_that_rose_but_not_guessing_that_fell():
+    rose = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.3])
+    fell = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.1])
+    flag = only(raise_flags(rose, STATE, SETTINGS))
+    assert (flag.reason, flag.value, flag.reference) == ("guessing_rise", 0.3, 0.2)
+    assert flag.is_credible
+    noisy = replace(rose, total_counts=STATE.total_counts + 400)
+    assert not only(raise_flags(noisy, STATE, SETTINGS)).is_credible
+    assert raise_flags(fell, STATE, SETTINGS) == ()
+
+
+@pytest.mark.parametrize("field", ["window_counts", "is_updated"])
+def test_an_item_that_is_not_eligible_is_not_flagged_for_its_estimates(field):
+    state = with_values(STATE, "parameters", 0, [0.3, 0.9, 0.3])
+    state = with_values(state, field, 0, 0)
+    assert raise_flags(state, STATE, SETTINGS) == ()
+
+
+def test_flags_stand_in_item_order():
+    state = with_values(STATE, "infit", 2, 2.0)
+    state = with_values(state, "outfit", 0, 2.0)
+    state = with_values(state, "infit", 0, 2.0)
+    flags = raise_flags(state, None, SETTINGS)
+    assert [flag.key[0] for flag in flags] == ["i00000", "i00000", "i00002"]
+    assert [flag.reason for flag in flags[:2]] == ["misfit_infit", "misfit_outfit"]
+
+
+def test_a_stable_pool_has_next_to_no_credible_drift():
+    """2,400 stable items: many pass a raw threshold, a handful of them are called credible."""
+    generator = np.random.default_rng(0)
+    pool = make_pool(2400, 288, generator)
+    days = simulate_days(pool, 34, generator, Traffic(500, 30, 0.025))
+    states = run_nights(pool, days, SETTINGS, first=29)
+    raw = credible = 0
+    for earlier, state in pairwise(states):
+        flags = [f for f in raise_flags(state, earlier, SETTINGS) if f.reason.endswith("_drift")]
+        raw += len(flags)
+        credible += sum(flag.is_credible for flag in flags)
+        assert sum(flag.is_credible for flag in flags) <= 6
+    assert raw > 100
+    assert credible <= 12

@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration_pipeline.irt.linking import LinkingConstants, transform_items
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flags import ANCHOR_DRIFT
+from calibration_pipeline.policy.links import MINIMUM_ANCHORS, constants_of, link_scales
+from calibration_pipeline.records import Flag
+from calibration_pipeline_tests.policy.states import make_scale, make_state
+from calibration_pipeline_tests.simulated import draw_items, make_bank
+
+SETTINGS = CalibrationConfiguration()
+BANK = make_bank(30)
+TRUTH = draw_items(30, np.random.default_rng(0))
+IS_ANCHOR = np.arange(30) < 12
+
+
+def state_with(slope: float = 1.0, intercept: float = 0.0, model: str = "3PL"):
+    """A night whose anchors' answers lie on another scale: slope and intercept bring it back."""
+    truth = draw_items(30, np.random.default_rng(0), model)
+    state = make_state(BANK, truth, is_anchor=IS_ANCHOR)
+    constants = LinkingConstants(1 / slope, -intercept / slope)
+    return replace(state, shadow_parameters=transform_items(truth, constants))
+
+
+def link(state, flags=(), settings=SETTINGS):
+    (found,) = link_scales(state, flags, BANK, settings)
+    return found
+
+
+def drift_flag(item: int, reason: str = ANCHOR_DRIFT, is_credible: bool = True) -> Flag:
+    return Flag(BANK.keys[item], reason, 1.0, 0.5, 0.15, 9.0, is_credible, "")
+
+
+def test_the_nights_change_of_scale_is_found():
+    found = link(state_with(1.1, -0.15))
+    assert found.method == "stocking-lord"
+    assert found.slope == pytest.approx(1.1, abs=1e-4)
+    assert found.intercept == pytest.approx(-0.15, abs=1e-4)
+    assert (found.anchors_used, found.anchors_left_out) == (12, {})
+    assert found.is_within_bounds
+    assert constants_of(found) == LinkingConstants(found.slope, found.intercept)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.3, 0.0), (0.7, 0.0), (1.0, 0.5), (1.0, -0.5)])
+def test_constants_far_from_one_and_zero_are_out_of_bounds(slope, intercept):
+    wide = replace(SETTINGS, maximum_anchor_shift=9.0)
+    assert not link(state_with(slope, intercept), settings=wide).is_within_bounds
+
+
+def test_a_drifted_anchor_is_left_out_with_its_reason():
+    state = state_with()
+    state.shadow_parameters[3, 1] += 0.25
+    with_it, without = link(state), link(state, [drift_flag(3)])
+    assert without.anchors_left_out == {"i00003@1": "drifted"}
+    assert without.anchors_used == 11
+    assert without.intercept == pytest.approx(0.0, abs=1e-6)
+    assert abs(with_it.intercept) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "flag", [drift_flag(3, is_credible=False), drift_flag(3, reason="misfit_infit")]
+)
+def test_only_credible_drift_leaves_an_anchor_out(flag):
+    assert link(state_with(), [flag]).anchors_used == 12
+
+
+def test_an_anchor_with_few_answers_or_far_off_is_left_out_with_its_reason():
+    state = state_with()
+    state.window_counts[0] = 99
+    state.shadow_parameters[1, 1] -= 0.31
+    assert link(state).anchors_left_out == {
+        "i00000@1": "99 answers in the window",
+        "i00001@1": "shifted by 0.31",
+    }
+
+
+def test_too_few_anchors_link_nothing():
+    state = state_with(1.1, 0.1)
+    state.window_counts[: 12 - MINIMUM_ANCHORS + 1] = 0
+    found = link(state)
+    assert (found.method, found.slope, found.intercept) == ("none", 1.0, 0.0)
+    assert found.is_within_bounds
+    assert len(found.anchors_left_out) == 8
+
+
+def test_a_scale_that_was_not_fitted_is_not_linked():
+    idle = replace(state_with(1.1, 0.1), scales=(replace(make_scale(), fitted=False),))
+    assert link(idle).method == "none"
+
+
+def test_rasch_scales_only_shift():
+    state = state_with(1.0, 0.2, model="Rasch")
+    state.covariance[:, 0, 0] = 0.0
+    found = link(state)
+    assert found.slope == 1.0
+    assert found.intercept == pytest.approx(0.2, abs=1e-4)
+
+
+def test_scales_are_linked_by_their_own_anchors():
+    bank = make_bank(30, scales={"x": "3PL", "y": "3PL"}, scale_index=[0, 1] * 15)
+    state = make_state(bank, TRUTH, is_anchor=IS_ANCHOR)
+    moved = transform_items(TRUTH, LinkingConstants(1.0, -0.2))
+    shadow = np.where((bank.scale_index == 1)[:, None], moved, TRUTH)
+    x, y = link_scales(replace(state, shadow_parameters=shadow), [], bank, SETTINGS)
+    assert (x.scale, x.anchors_used) == ("x", 6)
+    assert x.intercept == pytest.approx(0.0, abs=1e-6)
+    assert (y.scale, y.anchors_used) == ("y", 6)
+    assert y.intercept == pytest.approx(0.2, abs=1e-4)

@@ -1,0 +1,78 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.movement import credible_movement
+from calibration_pipeline_tests.policy.states import make_state
+from calibration_pipeline_tests.simulated import (
+    draw_items,
+    make_bank,
+    make_pool,
+    run_nights,
+    simulate_days,
+)
+
+BANK = make_bank(4)
+TRUTH = draw_items(4, np.random.default_rng(0))
+EARLIER = make_state(BANK, TRUTH)
+
+
+def later(new_answers: int = 20, shift: float = 0.1):
+    """Tonight's state: some answers more, every difficulty moved by `shift`."""
+    state = make_state(BANK, TRUTH + np.array([0.0, shift, 0.0]))
+    return replace(state, total_counts=EARLIER.total_counts + new_answers)
+
+
+def test_a_change_is_compared_with_what_new_answers_could_do():
+    movement = credible_movement(later(), EARLIER)
+    # b: precision 100, of it 0.5 prior; the new answers hold 20/500 of the window's 99.5.
+    variance = 1 / (100 - 99.5 * 20 / 500) - 1 / 100
+    np.testing.assert_allclose(movement.change, 0.1)
+    np.testing.assert_allclose(movement.change_variance[:, 1], variance)
+    np.testing.assert_allclose(movement.z, 0.1 / np.sqrt(variance))
+
+
+def test_the_more_answers_are_new_the_less_a_change_says():
+    few, many = (credible_movement(later(n), EARLIER).z[0] for n in (5, 250))
+    assert few > 2 * many
+
+
+def test_items_new_fixed_or_unestimated_are_not_compared():
+    bank = make_bank(5)
+    truth = draw_items(5, np.random.default_rng(0))
+    state = make_state(bank, truth, is_anchor=[True, False, False, False, False])
+    state.covariance[1] = 0.0
+    movement = credible_movement(state, EARLIER)
+    assert movement.is_comparable.tolist() == [False, False, True, True, False]
+    assert movement.earlier.tolist() == [0, 1, 2, 3, -1]
+    assert np.isnan(movement.change[~movement.is_comparable]).all()
+
+
+def test_a_priors_mode_is_no_estimate_to_have_moved_from():
+    unanswered = replace(EARLIER, is_updated=np.array([False, True, True, True]))
+    assert credible_movement(later(), unanswered).is_comparable.tolist() == [False] + [True] * 3
+    carrying = replace(unanswered, carried_information=np.tile(np.eye(3), (4, 1, 1)))
+    assert credible_movement(later(), carrying).is_comparable.all()
+
+
+def test_z_of_stable_items_has_a_standard_deviation_near_one():
+    """Forty-five nights; the window starts to lose days at the thirtieth.
+
+    With the difference of the two stored variances in its place the sd is 1.5, and one stable
+    item in thirty lies beyond 3.
+    """
+    z = []
+    for seed in range(2):
+        generator = np.random.default_rng(seed)
+        pool = make_pool(100, 16, generator)
+        states = run_nights(pool, simulate_days(pool, 45, generator), CalibrationConfiguration())
+        for earlier, state in pairwise(states[10:]):
+            movement = credible_movement(state, earlier)
+            enough = movement.is_comparable & (state.window_counts >= 25)
+            z.append(movement.z[enough])
+    pooled = np.concatenate(z)
+    assert pooled.std() == pytest.approx(1.0, abs=0.15)
+    assert (np.abs(pooled) > 3).mean() < 0.015
