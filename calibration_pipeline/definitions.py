@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import asdict
+from datetime import date
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ from calibration_pipeline.settings import Settings, load_settings
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.calibration_store import CalibrationStore, RunContext
 from calibration_pipeline.store.connection import Database, open_database
-from calibration_pipeline.store.history import newest_partition
+from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import load_or_create_key
 
 LOGGED_PACKAGES = ("calibration-pipeline", "numpy", "scipy", "numba", "dagster", "pyarrow")
@@ -65,9 +66,12 @@ def build_definitions(settings: Settings, report: Report = silent) -> dg.Definit
                 job,
                 settings.run_hour,
                 settings.timezone,
-                lambda: newest_partition(_open_database(settings)),
+                settings.first_day,
+                lambda: _newest_finished_night(settings),
             )
         ],
+        # Runs of single assets too: the lock is a run's, and several processes can't share it.
+        executor=dg.in_process_executor,
         resources=build_resources(
             lambda trigger, run_id: open_store(settings, trigger, run_id),
             settings.policy,
@@ -91,6 +95,14 @@ def open_store(settings: Settings, triggered_by: str, run_id: str) -> Calibratio
             package_versions={name: version(name) for name in LOGGED_PACKAGES},
         ),
     )
+
+
+def _newest_finished_night(settings: Settings) -> date | None:
+    database = _open_database(settings)
+    try:
+        return newest_finished_night(database)
+    finally:
+        database.dispose()
 
 
 def _pseudonym_key(settings: Settings) -> bytes:

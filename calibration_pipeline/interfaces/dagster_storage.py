@@ -16,7 +16,7 @@ from dagster_postgres import DagsterPostgresStorage
 
 from calibration_pipeline.settings import Settings, load_settings
 from calibration_pipeline.store.embedded import EmbeddedServer
-from calibration_pipeline.store.urls import to_psycopg2
+from calibration_pipeline.store.urls import to_psycopg2, with_public_schema
 
 
 def storage_url(settings: Settings) -> str:
@@ -34,7 +34,7 @@ def storage_url(settings: Settings) -> str:
     """
     secret = settings.dagster_database_url or settings.database_url
     if secret is not None:
-        return to_psycopg2(secret.get_secret_value())
+        return with_public_schema(to_psycopg2(secret.get_secret_value()))
     server = EmbeddedServer(settings.home)
     server.start()
     return to_psycopg2(server.dagster_url())

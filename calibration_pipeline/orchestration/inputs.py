@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night import NightInputs
 from calibration_pipeline.policy.windows import leaving_days, window_days
@@ -20,7 +21,17 @@ def read_night_inputs(
 
     A night that was calibrated before uses the revisions recorded then, unless told to
     `refresh`: re-running an old night gives the same bytes, whatever arrived since.
+
+    Raises
+    ------
+    NightBlockedError
+        The night's own day has not been extracted.
     """
+    if not store.archived_days([partition]):
+        raise NightBlockedError(
+            f"the answers of {partition} have not been extracted: materialise the day's responses "
+            "first"
+        )
     parent = store.newest_accepted_state(partition)
     earlier = None if refresh else store.state(partition)
     pinned = {day: revision for day, revision, _ in earlier.window} if earlier else {}
@@ -38,7 +49,7 @@ def read_night_inputs(
         window=_read_days(store, window_days(partition, configuration.window_days), pinned),
         leaving=_read_days(store, leaving, pinned),
         parent=parent,
-        baseline=None if _anchored(bank, anchors) else store.first_accepted_state(partition),
+        baseline=None if _anchored(bank, anchors) else store.first_fitted_state(partition),
         bank=bank,
         anchors=anchors,
     )

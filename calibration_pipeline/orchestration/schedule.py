@@ -18,7 +18,7 @@ RANGE_END = "dagster/asset_partition_range_end"
 MAXIMUM_CATCH_UP_DAYS = 30
 
 NewestNight = Callable[[], date | None]
-"""Gives the newest night that has a state, None before the first."""
+"""Gives the newest night that a run ended, None before the first."""
 
 
 def nightly_job() -> UnresolvedAssetJobDefinition:
@@ -41,20 +41,27 @@ def range_tags(first: date, last: date, triggered_by: str) -> dict[str, str]:
     }
 
 
-def missing_nights(newest: date | None, yesterday: date) -> tuple[date, date]:
-    """First and last night that a tick has to ask for.
+def missing_nights(
+    newest: date | None, yesterday: date, first_day: date
+) -> tuple[date, date] | None:
+    """First and last night that a tick has to ask for; None if there is nothing to do.
 
-    After an outage that is every night since the newest one, at most thirty; on the first night,
-    or when yesterday's has been done already, it is yesterday alone.
+    After an outage that is every night since the newest one, at most thirty; before the first
+    night it is yesterday alone.
     """
-    if newest is None or newest >= yesterday:
-        return yesterday, yesterday
+    if newest is None:
+        newest = yesterday - timedelta(days=1)
     oldest = yesterday - timedelta(days=MAXIMUM_CATCH_UP_DAYS - 1)
-    return max(newest + timedelta(days=1), oldest), yesterday
+    first = max(newest + timedelta(days=1), oldest, first_day)
+    return (first, yesterday) if first <= yesterday else None
 
 
 def nightly_schedule(
-    job: UnresolvedAssetJobDefinition, hour: int, timezone: str, newest_night: NewestNight
+    job: UnresolvedAssetJobDefinition,
+    hour: int,
+    timezone: str,
+    first_day: date,
+    newest_night: NewestNight,
 ) -> dg.ScheduleDefinition:
     """Every night at `hour` local time: one run over the nights that are missing.
 
@@ -70,10 +77,16 @@ def nightly_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Every night at {hour:02d}:00 {timezone}, for the day before.",
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         local = context.scheduled_execution_time.astimezone(ZoneInfo(timezone))
         yesterday = local.date() - timedelta(days=1)
-        first, last = missing_nights(newest_night(), yesterday)
+        nights = missing_nights(newest_night(), yesterday, first_day)
+        if nights is None:
+            return dg.SkipReason(
+                f"Nothing is missing: {yesterday} has been calibrated already, or lies before the "
+                f"first day, {first_day}."
+            )
+        first, last = nights
         return dg.RunRequest(
             run_key=f"{last}", tags=range_tags(first, last, triggered_by="schedule")
         )

@@ -107,8 +107,9 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        """Free the lock."""
+        """Free the lock and close idle connections: a code server outlives many runs."""
         self._lock.__exit__(*exception)
+        self.engine.dispose()
 
     # Runs
 
@@ -151,6 +152,10 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         return extraction.extract_day(
             self.engine, self.archive, day, self.timezone, self.pseudonym_key, refresh=refresh
         )
+
+    def days_passed_over(self, before: date) -> tuple[date, ...]:
+        """List earlier days that no run has extracted, since the first that one has."""
+        return history.days_passed_over(self.engine, before)
 
     def archived_days(self, days: Sequence[date]) -> dict[date, DayRevision]:
         """Give the newest revision of each of the days that has one."""
@@ -202,9 +207,9 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         key = history.newest_accepted_key(self.engine, before)
         return self.state(*key) if key else None
 
-    def first_accepted_state(self, before: date) -> CalibrationState | None:
+    def first_fitted_state(self, before: date) -> CalibrationState | None:
         """Read the state that set the scale of a pool without anchors; None on the first night."""
-        key = history.first_accepted_key(self.engine, before)
+        key = history.first_fitted_key(self.engine, before)
         return self.state(*key) if key else None
 
     # Results

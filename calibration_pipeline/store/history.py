@@ -1,18 +1,20 @@
 """Which state or version a night starts from, compares with, or has published already."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from calibration_pipeline.store.tables import (
     aliases,
+    archive_revisions,
     calibration_states,
     items,
     run_outcomes,
     runs,
     snapshots,
+    state_scales,
 )
 
 
@@ -21,18 +23,26 @@ def newest_accepted_key(engine: sa.Engine, before: date) -> tuple[date, int] | N
     return _accepted_key(engine, before, calibration_states.c.partition.desc())
 
 
-def first_accepted_key(engine: sa.Engine, before: date) -> tuple[date, int] | None:
-    """Give (partition, attempt) of the first night with an accepted state."""
-    return _accepted_key(engine, before, calibration_states.c.partition)
+def first_fitted_key(engine: sa.Engine, before: date) -> tuple[date, int] | None:
+    """Give (partition, attempt) of the first night that fitted a scale and was accepted.
+
+    An empty night is accepted too, and has nothing to say about any scale.
+    """
+    has_fit = sa.exists().where(
+        state_scales.c.partition == calibration_states.c.partition,
+        state_scales.c.attempt == calibration_states.c.attempt,
+        state_scales.c.fitted,
+    )
+    return _accepted_key(engine, before, calibration_states.c.partition, has_fit)
 
 
 def _accepted_key(
-    engine: sa.Engine, before: date, order: sa.ColumnElement[Any]
+    engine: sa.Engine, before: date, order: sa.ColumnElement[Any], *wanted: sa.ColumnElement[bool]
 ) -> tuple[date, int] | None:
     states = calibration_states.c
     query = (
         sa.select(states.partition, states.attempt)
-        .where(states.partition < before, states.is_accepted)
+        .where(states.partition < before, states.is_accepted, *wanted)
         .order_by(order, states.attempt.desc())
         .limit(1)
     )
@@ -41,13 +51,34 @@ def _accepted_key(
     return None if found is None else (found.partition, found.attempt)
 
 
-def newest_partition(engine: sa.Engine) -> date | None:
-    """Give the newest night that has a state, accepted or not; None before the first."""
+def newest_finished_night(engine: sa.Engine) -> date | None:
+    """Give the newest night that a run ended, whatever came of it; None before the first.
+
+    A night whose run crashed may have a state, and yet nothing was published from it.
+    """
+    query = (
+        sa.select(sa.func.max(runs.c.partition))
+        .join_from(runs, run_outcomes)
+        .where(run_outcomes.c.outcome != "failed")
+    )
     with engine.connect() as connection:
-        newest: date | None = connection.scalar(
-            sa.select(sa.func.max(calibration_states.c.partition))
-        )
+        newest: date | None = connection.scalar(query)
     return newest
+
+
+def days_passed_over(engine: sa.Engine, before: date) -> tuple[date, ...]:
+    """List the days since the first archived one that no run has extracted, oldest first.
+
+    Parameters
+    ----------
+    before
+        Only earlier days are looked at.
+    """
+    archived = archive_revisions.c.day
+    with engine.connect() as connection:
+        days = set(connection.scalars(sa.select(archived).distinct().where(archived < before)))
+    span = range((before - min(days)).days) if days else range(0)
+    return tuple(day for n in span if (day := min(days) + timedelta(days=n)) not in days)
 
 
 def version_of_night(engine: sa.Engine, partition: date, attempt: int) -> int | None:

@@ -42,6 +42,19 @@ def to_libpq(url: str) -> str:
     return _with_driver(url, None)
 
 
+def with_public_schema(url: str) -> str:
+    """Give the URL with unqualified names resolved in schema ``public``, unless it has options.
+
+    PostgreSQL looks in a schema named like the user first. A user ``calibration`` would have
+    Dagster find our migrations' table where it expects its own.
+    """
+    parsed = _parse(url)
+    if "options" in parsed.query:
+        return url
+    chosen = parsed.update_query_dict({"options": "-csearch_path=public"})
+    return chosen.render_as_string(hide_password=False)
+
+
 def redacted(url: str) -> str:
     """Give the URL for messages, its passwords replaced; an unreadable URL gives no part of it."""
     try:

@@ -19,6 +19,8 @@ from calibration_pipeline.errors import BadInputError, CalibrationError
 from calibration_pipeline.interfaces.dagster_storage import PipelineStorage, storage_url
 from calibration_pipeline.orchestration.instance import open_instance
 from calibration_pipeline.settings import Settings
+from calibration_pipeline.store.engine import open_engine
+from calibration_pipeline.store.schema import migrate
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.processes import PROJECT, python
 
@@ -138,10 +140,10 @@ def test_the_operators_databases_come_before_the_embedded_one(tmp_path):
     own = "postgresql://me:secret@db/dagster"
     home = tmp_path / "unused"
     assert storage_url(Settings(database_url=ours, home=home)) == (
-        "postgresql+psycopg2://me:secret@db/exams"
+        "postgresql+psycopg2://me:secret@db/exams?options=-csearch_path%3Dpublic"
     )
     both = Settings(database_url=ours, dagster_database_url=own, home=home)
-    assert storage_url(both) == "postgresql+psycopg2://me:secret@db/dagster"
+    assert storage_url(both).startswith("postgresql+psycopg2://me:secret@db/dagster?")
     with pytest.raises(BadInputError, match="only PostgreSQL"):
         storage_url(Settings(database_url="mysql://me:secret@db/exams", home=home))
     assert not home.exists()
@@ -149,6 +151,11 @@ def test_the_operators_databases_come_before_the_embedded_one(tmp_path):
 
 def test_the_storage_lives_in_the_operators_database(project, database_url, monkeypatch):
     monkeypatch.setenv("CALIBRATION_DATABASE_URL", database_url)
+    # The tests' user is called `calibration`: PostgreSQL would look into our schema first, where
+    # Dagster would take our migrations' table for its own.
+    engine = open_engine(database_url)
+    migrate(engine)
+    engine.dispose()
     with open_instance(project) as instance:
         assert dg.materialize([answers], instance=instance).success
         assert isinstance(instance.get_ref().storage, PipelineStorage)

@@ -1,7 +1,12 @@
 import pytest
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.store.urls import redacted, to_psycopg2, to_psycopg3
+from calibration_pipeline.store.urls import (
+    redacted,
+    to_psycopg2,
+    to_psycopg3,
+    with_public_schema,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +16,12 @@ def test_every_spelling_of_postgresql_gets_the_driver_asked_for(scheme):
     rest = "://calibrator:p%40ss%2Fword@db.example:6432/exams?sslmode=require"
     assert to_psycopg3(scheme + rest) == "postgresql+psycopg" + rest
     assert to_psycopg2(scheme + rest) == "postgresql+psycopg2" + rest
+
+
+def test_options_of_the_operators_own_are_left_alone():
+    plain = "postgresql://me@db/exams"
+    assert with_public_schema(plain) == plain + "?options=-csearch_path%3Dpublic"
+    assert with_public_schema(plain + "?options=-cx%3D1") == plain + "?options=-cx%3D1"
 
 
 def test_a_socket_url_keeps_its_folder():

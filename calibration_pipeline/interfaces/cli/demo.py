@@ -106,9 +106,9 @@ def _prepare(folder: Path, plan: "SimulationPlan") -> None:
 def _calibrate(settings: Settings, plan: "SimulationPlan") -> None:
     """The nights that this home hasn't calibrated yet."""
     with configured_database() as database:
-        from calibration_pipeline.store.history import newest_partition
+        from calibration_pipeline.store.history import newest_finished_night
 
-        newest = newest_partition(database)
+        newest = newest_finished_night(database)
     first = plan.last_day - timedelta(days=plan.days - 1)
     first = first if newest is None else max(first, newest + timedelta(days=1))
     if first > plan.last_day:

@@ -1,5 +1,6 @@
 """Asset `calibration_snapshot`."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -12,7 +13,12 @@ from calibration_pipeline.policy.audit import audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import digest_of
 from calibration_pipeline.policy.publication import compose_snapshot, eligible_items
-from calibration_pipeline.records import CalibrationState, ScaleLink, SnapshotDraft
+from calibration_pipeline.records import (
+    AuditFinding,
+    CalibrationState,
+    ScaleLink,
+    SnapshotDraft,
+)
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
 AUDITED = "audit_passed"
@@ -45,14 +51,16 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         night. A failed audit publishes nothing; a night with nothing eligible mints no version.
         """
         failed: dict[str, str] = {}
+        findings: tuple[AuditFinding, ...]
         for night in night_log.nights("calibration_snapshot", partition_days(context)):
             state, reason = accepted_state(store, night)
-            found = (
-                publish_night(store, state, configuration) if state else metadata.skipped(reason)
-            )
-            context.add_asset_metadata(found, partition_key=night.isoformat())
-            if "failed audit" in found:
-                failed[str(night)] = night_log.failures[night] = str(found["failed audit"])
+            shown, findings = metadata.skipped(reason), ()
+            if state is not None:
+                shown, findings = publish_night(store, state, configuration)
+            night_log.findings[night] = findings
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
+            if why := failed_rules(findings):
+                failed[str(night)] = why
         return dg.MaterializeResult(
             check_results=[
                 dg.AssetCheckResult(check_name=AUDITED, passed=not failed, metadata=failed)
@@ -64,20 +72,24 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 
 def publish_night(
     store: CalibrationStore, state: CalibrationState, configuration: CalibrationConfiguration
-) -> metadata.Metadata:
-    """Compose, audit and publish an accepted night; say what came of it."""
+) -> tuple[metadata.Metadata, tuple[AuditFinding, ...]]:
+    """Compose, audit and publish an accepted night; give what came of it and the findings."""
     if not eligible_items(state, configuration).any():
-        return metadata.skipped("no item has enough responses in the window")
+        return metadata.skipped("no item has enough responses in the window"), ()
     bank, anchors = store.bank(state.partition), store.anchors(state.partition)
     links, previous = store.links(state), store.published_before(state.partition)
     items = compose_snapshot(state, links, bank, previous, configuration)
     findings = audit_snapshot(items, links, bank, anchors, previous, configuration)
-    failed = [f"{finding.rule}: {finding.detail}" for finding in findings if not finding.passed]
-    if failed:
-        shown = metadata.of_snapshot(None, items, findings)
-        return {**shown, "failed audit": "; ".join(failed)}
+    if why := failed_rules(findings):
+        return {**metadata.of_snapshot(None, items, findings), "failed audit": why}, findings
     draft = _draft(store, state, links, configuration)
-    return metadata.of_snapshot(store.publish(draft, items, findings), items, findings)
+    version = store.publish(draft, items, findings)
+    return metadata.of_snapshot(version, items, findings), findings
+
+
+def failed_rules(findings: Sequence[AuditFinding]) -> str:
+    """Say which rules of an audit failed, and why; an empty string if all passed."""
+    return "; ".join(f"{found.rule}: {found.detail}" for found in findings if not found.passed)
 
 
 def _draft(

@@ -4,6 +4,7 @@ from datetime import date
 
 import dagster as dg
 
+from calibration_pipeline.orchestration.assets.calibration_snapshot import failed_rules
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
@@ -75,5 +76,5 @@ def judge_night(
         return "completed", "", counts | {"version": version}
     if counts["items_refitted"] == 0:
         return "completed_empty", "no item has enough responses in the window", counts
-    reason = night_log.failures.get(night, "no version was published")
-    return "audit_failed", reason, counts
+    reason = failed_rules(night_log.findings.get(night, ()))
+    return "audit_failed", reason or "no version was published", counts

@@ -1,6 +1,6 @@
 """Asset `nightly_report`."""
 
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +10,7 @@ from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.records import AuditFinding, CalibrationState
 from calibration_pipeline.reports.files import write_index, write_page
 from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
 from calibration_pipeline.store.calibration_store import CalibrationStore
@@ -43,7 +43,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             if state is None:
                 shown = metadata.skipped("the night has no fit")
             else:
-                page = _gather(store, state, night, configuration)
+                page = _gather(store, state, configuration, night_log.findings.get(night, ()))
                 path = write_page(report_folder, night, render_nightly_page(page))
                 shown = {"page": dg.MetadataValue.path(path)}
             context.add_asset_metadata(shown, partition_key=night.isoformat())
@@ -56,12 +56,14 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 def _gather(
     store: CalibrationStore,
     state: CalibrationState,
-    night: date,
     configuration: CalibrationConfiguration,
+    audited: Sequence[AuditFinding],
 ) -> NightlyPage:
-    version = store.version_of(state)
+    """Gather a night's page; `audited` is what tonight's audit found, if no version holds it."""
+    night, version = state.partition, store.version_of(state)
+    revisions = {day: revision for day, revision, _ in state.window}
     return NightlyPage(
-        day=store.archived_days([night])[night],
+        day=store.day(night, revisions.get(night)).revision,
         state=state,
         parent=store.state(*state.parent) if state.parent else None,
         flags=store.flags(state),
@@ -69,7 +71,7 @@ def _gather(
         items=None if version is None else store.items_of(version),
         previous=store.published_before(night),
         version=version,
-        findings=() if version is None else store.audit_of(version),
+        findings=audited if version is None else store.audit_of(version),
         bank=store.bank(night),
         window_days=configuration.window_days,
     )

@@ -43,11 +43,14 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """One local day of answers, extracted once and archived immutably as Parquet.
 
         A session belongs to the day on which it started. A day whose source changed since is
-        extracted again, as a new revision beside the old one. Bad rows are quarantined with a
-        reason; too many of them stop the night before the fit.
+        extracted again, as a new revision beside the old one. Days of nights that were passed
+        over are extracted too: their answers belong into the windows that follow. Bad rows are
+        quarantined with a reason; too many of them stop the night before the fit.
         """
         problems: dict[date, str] = {}
         for day in night_log.nights("responses", partition_days(context)):
+            for passed_over in store.days_passed_over(day):
+                store.extract_day(passed_over)
             revision = store.extract_day(day, refresh=config.refresh)
             context.add_asset_metadata(
                 metadata.of_revision(revision), partition_key=day.isoformat()

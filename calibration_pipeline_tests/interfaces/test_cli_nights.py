@@ -1,0 +1,222 @@
+"""`calibrate night` and `calibrate backfill`: what they print, and how they end."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.snapshots import current_version
+from calibration_pipeline_tests.processes import PROJECT
+from calibration_pipeline_tests.programme import (
+    FIRST,
+    LAST,
+    NIGHTS,
+    Programme,
+    calibrated,
+    dagster_template,
+    dagster_url,
+    environment_of,
+    loaded_template,
+    programme,
+)
+
+__all__ = ["calibrated", "dagster_template", "dagster_url", "loaded_template", "programme"]
+
+# As a fresh process of an operator's: what a night has imported is listed at its end.
+NIGHT = """
+import sys
+from calibration_pipeline.interfaces.cli import main
+main(sys.argv[1:], standalone_mode=False)
+heavy = sorted({name.split(".")[0] for name in sys.modules} & {"torch", "pyro", "py_irt", "dask"})
+print("imported:", heavy)
+"""
+RECORDED = "SELECT count(*) FROM calibration.runs"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody at a terminal in the project's folder."""
+
+    programme: Programme
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: object, **changes: str) -> Result:
+        environment = self.environment | changes
+        return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def operator(
+    programme: Programme,
+    dagster_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Operator]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(PROJECT / "dagster.yaml", folder)
+    monkeypatch.chdir(folder)
+    for name in os.environ:
+        if name.startswith(("CALIBRATION_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    yield Operator(programme, environment_of(programme.settings, dagster_url))
+    assert [path.name for path in folder.iterdir()] == ["dagster.yaml"]
+
+
+def the_line(result: Result) -> str:
+    """What a failed command says: one line, and nothing on stdout."""
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_nights_and_ranges_of_them_give_the_bytes_of_one_run(
+    operator: Operator, calibrated: Programme
+) -> None:
+    first = operator("backfill", "--from", FIRST, "--to", NIGHTS[2], "--json")
+    assert first.exit_code == 0, first.output
+    rows = json.loads(first.stdout)
+    assert [(row["night"], row["outcome"], row["version"]) for row in rows] == [
+        (str(night), "completed", number) for number, night in enumerate(NIGHTS[:3], start=1)
+    ]
+    assert rows[1]["responses"] == 1800
+    assert all(row["seconds"] > 0 for row in rows)
+    second = operator("night", "--date", NIGHTS[3], "--triggered-by", "cohort_end")
+    assert second.exit_code == 0
+    assert all(text in second.stdout for text in (str(NIGHTS[3]), "completed", "3,600"))
+    who = operator.programme.scalar(
+        "SELECT triggered_by FROM calibration.runs WHERE partition = :day", day=NIGHTS[3]
+    )
+    assert who == "cohort_end"
+    states, versions = calibrated.digests()
+    assert operator.programme.digests() == (states[:4], versions[:4])
+
+
+def test_a_night_that_publishes_nothing_ends_with_1_and_its_reason(operator: Operator) -> None:
+    strict = {"CALIBRATION_POLICY__POPULATION_SD_RANGE": "2.0,5.0"}
+    result = operator("backfill", "--from", FIRST, "--to", NIGHTS[1], "--json", **strict)
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)
+    assert [row["outcome"] for row in rows] == ["rejected", "rejected"]
+    assert "population sd" in rows[0]["reason"]
+    shown = operator("night", "--date", FIRST, **strict)
+    assert shown.exit_code == 1
+    assert "rejected" in shown.stdout
+    assert "outside [2.0, 5.0]" in shown.stdout
+    assert "Traceback" not in shown.output
+    assert current_version(operator.programme.engine) is None
+
+
+def test_an_empty_night_is_no_failure(operator: Operator) -> None:
+    day = LAST + timedelta(days=30)
+    result = operator("night", "--date", day, "--json")
+    assert result.exit_code == 0
+    (row,) = json.loads(result.stdout)
+    assert (row["outcome"], row["items_refitted"]) == ("completed_empty", 0)
+
+
+def test_a_late_answer_is_used_with_refresh_alone(operator: Operator) -> None:
+    programme = operator.programme
+    operator("night", "--date", FIRST)
+    programme.log_like("late", FIRST)
+    counts = []
+    for options in ((), ("--refresh",)):
+        result = operator("night", "--date", FIRST, *options, "--json")
+        counts.append(json.loads(result.stdout)[0]["responses"])
+    assert counts == [900, 915]
+
+
+def test_a_second_calibration_is_refused_in_one_line(operator: Operator) -> None:
+    with CalibrationLock(operator.programme.engine, "run 7 (the schedule)"):
+        result = operator("night", "--date", FIRST)
+    assert result.exit_code == 1
+    assert "another calibration is running: run 7 (the schedule)" in the_line(result)
+    assert operator.programme.scalar(RECORDED) == 0
+
+
+def test_nights_that_there_are_not_end_with_2(operator: Operator) -> None:
+    later = datetime.now(UTC).date() + timedelta(days=2)
+    earlier = FIRST - timedelta(days=2)
+    nights = f"nights run from {FIRST - timedelta(days=1)} to "
+    for arguments, expected in (
+        (("backfill", "--from", LAST, "--to", FIRST), f"--from {LAST} is after --to {FIRST}"),
+        (("night", "--date", earlier), f"{earlier} is not a night that can be"),
+        (("night", "--date", later), f"{later} is not a night that can be"),
+        (("backfill", "--from", FIRST, "--to", later), nights),
+    ):
+        result = operator(*arguments)
+        assert result.exit_code == 2
+        assert expected in the_line(result)
+    tomorrow = operator("night", CALIBRATION_FIRST_DAY=str(later))
+    assert tomorrow.exit_code == 2
+    assert "set CALIBRATION_FIRST_DAY to a day in the past" in the_line(tomorrow)
+    assert operator.programme.scalar(RECORDED) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("night", "--date", "yesterday"), ("backfill",), ("backfill", "--from", "2026-13-01")],
+)
+def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+
+
+def test_a_database_without_the_schema_names_the_command_that_makes_it(
+    operator: Operator, database_url: str
+) -> None:
+    for command in (("night",), ("backfill", "--from", FIRST)):
+        result = operator(*command, CALIBRATION_DATABASE_URL=database_url)
+        assert result.exit_code == 1
+        assert "run `calibrate migrate`" in the_line(result)
+
+
+def test_a_database_that_cannot_be_reached_is_named_without_its_password(
+    operator: Operator,
+) -> None:
+    url = "postgresql://ada:secret@127.0.0.1:1/exams"
+    result = operator("night", "--date", FIRST, CALIBRATION_DATABASE_URL=url)
+    assert result.exit_code == 1
+    line = the_line(result)
+    assert "127.0.0.1:1/exams can't be reached" in line
+    assert "secret" not in line
+
+
+def test_a_folder_without_dagster_yaml_is_named(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    result = operator("night", "--date", FIRST)
+    assert result.exit_code == 1
+    assert "There is no dagster.yaml in" in the_line(result)
+
+
+def test_a_real_process_calibrates_a_night_without_pytorch(operator: Operator) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", NIGHT, "night", "--date", str(FIRST), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
+        | operator.environment,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    printed, imported = ended.stdout.split("imported: ")
+    assert json.loads(printed)[0]["outcome"] == "completed"
+    assert imported.strip() == "[]"
+    assert "Warning" not in ended.stderr

@@ -1,0 +1,92 @@
+"""What the Dagster UI is told: values that it can plot, and tables that hold together."""
+
+from dataclasses import replace
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.records import AuditFinding, DayRevision, Flag, ScaleLink
+from calibration_pipeline_tests.store.examples import snapshot_items, state
+
+FLAG = Flag(("i1", 1), "misfit_infit", 1.5, 1.0, 1.3, 4.0, True, "less predictable")
+LINK = ScaleLink(
+    "main", "stocking-lord", 1.01234567, -0.02, 30,
+    {"i3@1": "drifted", "i4@1": "12 answers in the window", "i5@1": "3 answers in the window"},
+    True,
+)  # fmt: skip
+
+
+def shown(found: metadata.Metadata) -> dict[str, object]:
+    """Pass metadata through Dagster, which refuses what it can't show."""
+    plain = dg.AssetMaterialization("asset", metadata=found).metadata
+    return {name: value.value for name, value in plain.items()}
+
+
+def test_a_cell_cannot_break_out_of_its_table() -> None:
+    text = metadata.table(("a", "b"), [("x | y", "first\nsecond"), (1, None)])
+    assert text.splitlines() == [
+        "| a | b |",
+        "| --- | --- |",
+        "| x \\| y | first second |",
+        "| 1 | None |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [(("i1", 1), "i1"), (("i1", 2), "i1 (version 2)"), (("a b", 1), "a b")]
+)
+def test_an_item_is_named_with_its_version_where_there_are_more(
+    key: tuple[str, int], name: str
+) -> None:
+    assert metadata.item_name(key) == name
+
+
+def test_a_revision_counts_what_was_left_out_by_reason() -> None:
+    counts = {"unknown_item": 2, "non_binary_score": 1}
+    found = shown(metadata.of_revision(DayRevision(date(2026, 3, 1), 2, "ab", 90, 6, counts)))
+    assert (found["dagster/row_count"], found["quarantined"], found["revision"]) == (90, 3, 2)
+    assert "| unknown_item | 2 |" in str(found["quarantined by reason"])
+
+
+def test_the_most_credible_flags_come_first_and_ten_are_shown() -> None:
+    flags = [
+        replace(FLAG, key=(f"i{n:02d}", 1), z=float((-1) ** n * n), is_credible=n >= 3)
+        for n in range(15)
+    ]
+    found = shown(metadata.of_flags(flags))
+    assert (found["flags"], found["credible flags"]) == (15, 12)
+    rows = str(found["items to look at"]).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| i{n:02d}" for n in range(14, 4, -1)]
+    assert "| misfit_infit | 12 | 15 |" in str(found["by reason"])
+
+
+def test_no_flag_and_no_link_are_shown_too() -> None:
+    assert shown(metadata.of_flags([]))["flags"] == 0
+    links = shown(metadata.of_links([]))
+    assert (links["slope"], links["intercept"], links["anchors used"]) == (1.0, 0.0, 0)
+
+
+def test_anchors_left_out_are_counted_by_reason() -> None:
+    found = shown(metadata.of_links([LINK]))
+    assert (found["slope"], found["anchors used"], found["anchors left out"]) == (1.0123, 30, 3)
+    assert "| drifted | 1 |" in str(found["why left out"])
+    assert "| too few answers | 2 |" in str(found["why left out"])
+
+
+def test_a_version_that_was_not_published_says_which_rule_failed() -> None:
+    findings = [AuditFinding("bounds", False, "2 items: i1, i2"), AuditFinding("finite", True, "")]
+    found = shown(metadata.of_snapshot(None, snapshot_items(), findings))
+    assert found["version"] == "none published"
+    assert "| bounds | NO | 2 items: i1, i2 |" in str(found["audit"])
+    assert shown(metadata.of_snapshot(7, snapshot_items(), []))["version"] == 7
+
+
+def test_a_rejected_state_says_why_even_before_anything_was_fitted() -> None:
+    rejected = state(is_accepted=False, reasons=("not converged", "too wide"))
+    found = shown(metadata.of_state(rejected, CalibrationConfiguration()))
+    assert found["accepted"] is False
+    assert found["reasons"] == "not converged; too wide"
+    assert found["starts from"] == "the first night"
