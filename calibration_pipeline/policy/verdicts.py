@@ -86,5 +86,6 @@ def too_many_bad_rows(revision: DayRevision, configuration: CalibrationConfigura
         return ""
     return (
         f"{bad} of {rows} rows of {revision.day} were quarantined ({bad / rows:.1%}; at most "
-        f"{configuration.maximum_quarantined_share:.1%}): mend the source and run the night again with --refresh"
+        f"{configuration.maximum_quarantined_share:.1%}): mend the source "
+        "and run the night again with --refresh"
     )

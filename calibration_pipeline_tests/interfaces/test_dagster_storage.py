@@ -19,9 +19,9 @@ from calibration_pipeline.errors import BadInputError, CalibrationError
 from calibration_pipeline.interfaces.dagster_storage import PipelineStorage, storage_url
 from calibration_pipeline.orchestration.instance import open_instance
 from calibration_pipeline.settings import Settings
+from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.schema import migrate
-from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.processes import PROJECT, python
 
 DEFINITIONS = """
