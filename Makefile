@@ -17,7 +17,7 @@ FULL := $(VENV)/.full-installed
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo ui test check format bench
+.PHONY: help setup setup-dev demo ui test test-slow check format bench
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,7 +32,10 @@ ui: $(CORE)  ## Open Dagster on this machine's loopback address
 	@$(BIN)/calibrate ui
 
 test: $(FULL)  ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -m 'not slow'
+
+test-slow: $(FULL)  ## Run the tests that take minutes
+	@$(BIN)/python -m pytest -q -m slow
 
 check: $(FULL)  ## Format, lint, types, import rules, docs
 	@$(BIN)/ruff format --check .

@@ -195,7 +195,7 @@ def night_inputs(
     configuration: CalibrationConfiguration,
     *,
     parent: CalibrationState | None = None,
-    baseline: CalibrationState | None = None,
+    baselines: Mapping[str, CalibrationState] | None = None,
 ) -> NightInputs:
     """Pick the window and the leaving days out of an archive, as the chain does."""
     inside = set(window_days(partition, configuration.window_days))
@@ -208,10 +208,15 @@ def night_inputs(
         window=[day for day in days if day.revision.day in inside],
         leaving=[day for day in days if day.revision.day in left],
         parent=parent,
-        baseline=baseline,
+        baselines=baselines or {},
         bank=bank,
         anchors=anchors,
     )
+
+
+def first_fits(state: CalibrationState) -> dict[str, CalibrationState]:
+    """The scales that a state fitted, each with the state: baselines where none were before."""
+    return {scale.name: state for scale in state.scales if scale.fitted}
 
 
 def run_nights(
@@ -224,7 +229,8 @@ def run_nights(
 ) -> list[CalibrationState]:
     """Calibrate every day from number `first` on; `between` may tamper with what is handed on."""
     states: list[CalibrationState] = []
-    parent = baseline = None
+    parent: CalibrationState | None = None
+    baselines: dict[str, CalibrationState] = {}
     for day in days[first:]:
         state = calibrate_night(
             night_inputs(
@@ -234,12 +240,12 @@ def run_nights(
                 pool.anchors,
                 configuration,
                 parent=parent,
-                baseline=baseline,
+                baselines=baselines,
             ),
             configuration,
         )
         states.append(state)
         if state.is_accepted:
-            baseline = baseline or state
+            baselines = first_fits(state) | baselines
             parent = between(state) if between else state
     return states

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = [
     path
-    for folder in ("calibration_pipeline", "calibration_pipeline_tests", "benchmarks")
+    for folder in ("calibration_pipeline", "calibration_pipeline_tests", "benchmarks", "studies")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ] + [ROOT / "pyproject.toml", ROOT / "Makefile"]
 

@@ -25,6 +25,7 @@ from calibration_pipeline_tests.reference_data import reference_file
 from calibration_pipeline_tests.simulated import (
     NO_ANCHORS,
     day_from_data,
+    first_fits,
     make_bank,
     night_inputs,
 )
@@ -97,7 +98,9 @@ def _calibrated(
         inputs = night_inputs(
             night, days, bank, NO_ANCHORS, SETTINGS,
             parent=accepted[-1] if accepted else None,
-            baseline=accepted[0] if accepted else None,
+            baselines={
+                name: state for state in reversed(accepted) for name in first_fits(state)
+            },
         )  # fmt: skip
         states.append(calibrate_night(inputs, SETTINGS))
     return states

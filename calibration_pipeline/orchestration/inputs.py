@@ -6,7 +6,7 @@ from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night import NightInputs
 from calibration_pipeline.policy.windows import leaving_days, window_days
-from calibration_pipeline.records import AnchorSet, DayResponses, ItemBank
+from calibration_pipeline.records import AnchorSet, CalibrationState, DayResponses, ItemBank
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
 
@@ -49,16 +49,23 @@ def read_night_inputs(
         window=_read_days(store, window_days(partition, configuration.window_days), pinned),
         leaving=_read_days(store, leaving, pinned),
         parent=parent,
-        baseline=None if _anchored(bank, anchors) else store.first_fitted_state(partition),
+        baselines=_baselines(store, partition, bank, anchors),
         bank=bank,
         anchors=anchors,
     )
 
 
-def _anchored(bank: ItemBank, anchors: AnchorSet) -> bool:
-    """Whether every scale has anchors, so that none needs the night that set it."""
-    held = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
-    return held == set(range(len(bank.scale_names)))
+def _baselines(
+    store: CalibrationStore, partition: date, bank: ItemBank, anchors: AnchorSet
+) -> dict[str, CalibrationState]:
+    """The nights that set the scales without anchors."""
+    anchored = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
+    found = {
+        name: store.first_fitted_state(partition, name)
+        for number, name in enumerate(bank.scale_names)
+        if number not in anchored
+    }
+    return {name: state for name, state in found.items() if state is not None}
 
 
 def _read_days(

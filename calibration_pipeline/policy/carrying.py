@@ -6,7 +6,7 @@ information I at the last accepted estimate φ̂ are added: Λ ← Λ + I, η �
 half their weight every half-life, so that an item can change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -69,14 +69,14 @@ def free_by_model(bank: ItemBank) -> BoolArray:
 
 def carry_over(
     parent: CalibrationState | None,
-    baseline: CalibrationState | None,
+    baselines: Mapping[str, CalibrationState],
     bank: ItemBank,
     anchors: AnchorSet,
 ) -> CarriedItems:
     """Bring the parent state's items into the bank's order and put anchors at their reference.
 
-    A scale that the baseline night set keeps its population over nights that couldn't fit it:
-    without, the next fit would take itself for the first and set the scale anew.
+    A scale that was fitted before (it has a baseline, or anchors) keeps its population over nights
+    that couldn't fit it: without, the next fit would take itself for the first.
     """
     n = bank.n_items
     carried = CarriedItems(
@@ -101,7 +101,6 @@ def carry_over(
         carried.folded_counts[to] = (parent.total_counts - parent.window_counts)[known]
         anchored = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
         held = {name for number, name in enumerate(bank.scale_names) if number in anchored}
-        set_before = {scale.name for scale in baseline.scales if scale.fitted} if baseline else ()
         carried = replace(
             carried,
             populations={
@@ -111,7 +110,7 @@ def carry_over(
                     mean_is_estimated=scale.name not in held,
                 )
                 for scale in parent.scales
-                if scale.fitted or scale.name in set_before
+                if scale.fitted or scale.name in baselines or scale.name in held
             },
             folded_through=parent.folded_through,
         )

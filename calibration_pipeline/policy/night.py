@@ -3,7 +3,7 @@
 posterior = base prior × carried information × window likelihood, so that each answer counts once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -52,8 +52,9 @@ class NightInputs:
         Archived days in the window, and those that left it since the parent folded; in order.
     parent
         Newest accepted state of an earlier partition; None on the first night.
-    baseline
-        First accepted state: it set the scale of a pool without anchors.
+    baselines
+        By scale without anchors, the first accepted state that fitted it: that night set the
+        scale. Scales that no night has fitted yet are absent.
     bank, anchors
         The pool and the anchor set in force.
     """
@@ -63,7 +64,7 @@ class NightInputs:
     window: Sequence[DayResponses]
     leaving: Sequence[DayResponses]
     parent: CalibrationState | None
-    baseline: CalibrationState | None
+    baselines: Mapping[str, CalibrationState]
     bank: ItemBank
     anchors: AnchorSet
 
@@ -132,7 +133,7 @@ def _blocked(inputs: NightInputs, configuration: CalibrationConfiguration) -> st
 
 def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _Prepared:
     bank, anchors = inputs.bank, inputs.anchors
-    carried = carry_over(inputs.parent, inputs.baseline, bank, anchors)
+    carried = carry_over(inputs.parent, inputs.baselines, bank, anchors)
     is_anchor = np.zeros(bank.n_items, bool)
     is_anchor[bank.positions(anchors.keys)] = True
     prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
@@ -177,13 +178,16 @@ def _base_priors(
 def _baseline_parameters(
     inputs: NightInputs, configuration: CalibrationConfiguration
 ) -> FloatArray:
-    """Parameters of the scale-setting night in the bank's order; NaN where it knew too little."""
-    parameters = np.full((inputs.bank.n_items, 3), np.nan)
-    if inputs.baseline is not None:
-        positions = inputs.bank.positions(inputs.baseline.keys)
-        known = inputs.baseline.window_counts >= configuration.minimum_responses
-        known &= positions >= 0
-        parameters[positions[known]] = inputs.baseline.parameters[known]
+    """Parameters of each scale's first night in the bank's order; NaN where it knew too little."""
+    bank = inputs.bank
+    parameters = np.full((bank.n_items, 3), np.nan)
+    for number, name in enumerate(bank.scale_names):
+        if name in inputs.baselines:
+            first = inputs.baselines[name]
+            positions = bank.positions(first.keys)
+            known = (first.window_counts >= configuration.minimum_responses) & (positions >= 0)
+            known &= bank.scale_index[positions] == number
+            parameters[positions[known]] = first.parameters[known]
     return parameters
 
 

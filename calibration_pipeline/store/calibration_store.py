@@ -207,9 +207,9 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         key = history.newest_accepted_key(self.engine, before)
         return self.state(*key) if key else None
 
-    def first_fitted_state(self, before: date) -> CalibrationState | None:
-        """Read the state that set the scale of a pool without anchors; None on the first night."""
-        key = history.first_fitted_key(self.engine, before)
+    def first_fitted_state(self, before: date, scale: str) -> CalibrationState | None:
+        """Read the state that set a scale without anchors; None on its first night."""
+        key = history.first_fitted_key(self.engine, before, scale)
         return self.state(*key) if key else None
 
     # Results

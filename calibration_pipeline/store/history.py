@@ -23,14 +23,12 @@ def newest_accepted_key(engine: sa.Engine, before: date) -> tuple[date, int] | N
     return _accepted_key(engine, before, calibration_states.c.partition.desc())
 
 
-def first_fitted_key(engine: sa.Engine, before: date) -> tuple[date, int] | None:
-    """Give (partition, attempt) of the first night that fitted a scale and was accepted.
-
-    An empty night is accepted too, and has nothing to say about any scale.
-    """
+def first_fitted_key(engine: sa.Engine, before: date, scale: str) -> tuple[date, int] | None:
+    """Give (partition, attempt) of the first accepted night that fitted the scale."""
     has_fit = sa.exists().where(
         state_scales.c.partition == calibration_states.c.partition,
         state_scales.c.attempt == calibration_states.c.attempt,
+        state_scales.c.scale == scale,
         state_scales.c.fitted,
     )
     return _accepted_key(engine, before, calibration_states.c.partition, has_fit)

@@ -174,7 +174,7 @@ def test_a_pool_without_anchors_keeps_the_scale_of_its_first_night_with_answers(
     first = programme.state(FIRST)
     assert not first.is_anchor.any()
     assert (first.scales[0].population_mean, first.scales[0].population_sd) == (0.0, 1.0)
-    baseline = programme.store().first_fitted_state(NIGHTS[2])
+    baseline = programme.store().first_fitted_state(NIGHTS[2], "main")
     assert baseline is not None
     assert baseline.partition == FIRST
     assert programme.state(NIGHTS[2]).scales[0].linking_slope != 1.0

@@ -36,7 +36,7 @@ def on_day(number: int):
 
 
 def nothing_carried(folded_through) -> CarriedItems:
-    empty = carry_over(None, None, POOL.bank, POOL.anchors)
+    empty = carry_over(None, {}, POOL.bank, POOL.anchors)
     return replace(empty, folded_through=folded_through)
 
 
@@ -120,7 +120,7 @@ def test_new_items_carry_nothing_and_lost_items_are_dropped():
     parent = make_state(make_bank(6), truth)
     parent = replace(parent, carried_linear=np.ones((6, 3)), total_counts=parent.total_counts + 7)
     bank = make_bank(6, first=2)
-    carried = carry_over(parent, None, bank, NO_ANCHORS)
+    carried = carry_over(parent, {}, bank, NO_ANCHORS)
     np.testing.assert_array_equal(carried.parameters[:4], truth[2:])
     assert np.isnan(carried.parameters[4:]).all()
     assert carried.linear.sum(axis=1).tolist() == [3, 3, 3, 3, 0, 0]
@@ -129,7 +129,7 @@ def test_new_items_carry_nothing_and_lost_items_are_dropped():
 
 def test_anchors_stand_at_their_reference_whatever_the_parent_says():
     bank, truth = make_bank(4), draw_items(4, np.random.default_rng(0))
-    carried = carry_over(make_state(bank, truth), None, bank, make_anchors(bank, [2], truth + 0.1))
+    carried = carry_over(make_state(bank, truth), {}, bank, make_anchors(bank, [2], truth + 0.1))
     np.testing.assert_array_equal(carried.parameters[2], truth[2] + 0.1)
 
 
@@ -137,14 +137,14 @@ def test_a_scale_that_was_set_keeps_its_population_over_a_night_without_a_fit():
     bank, truth = make_bank(4), draw_items(4, np.random.default_rng(0))
     baseline = make_state(bank, truth)
     idle = replace(baseline, scales=(replace(make_scale(), fitted=False),))
-    kept = carry_over(idle, baseline, bank, NO_ANCHORS).populations["main"]
+    kept = carry_over(idle, {"main": baseline}, bank, NO_ANCHORS).populations["main"]
     assert (kept.mean, kept.sd) == (0.1, 1.0)
-    assert carry_over(idle, idle, bank, NO_ANCHORS).populations == {}
+    assert carry_over(idle, {}, bank, NO_ANCHORS).populations == {}
 
 
 def test_starting_values_are_the_last_estimates_or_the_priors_mode():
     bank = make_bank(2, scales={"r": "Rasch", "g": "3PL"}, scale_index=[0, 1])
-    carried = carry_over(None, None, bank, NO_ANCHORS)
+    carried = carry_over(None, {}, bank, NO_ANCHORS)
     prior_mean = np.array([[0.3, 0.7, -1.0], [0.3, 0.7, -1.0]])
     start = starting_values(carried, prior_mean, bank)
     np.testing.assert_allclose(start[0], [1.0, 0.7, 0.0])

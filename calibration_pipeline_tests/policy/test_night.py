@@ -14,6 +14,7 @@ from calibration_pipeline_tests.simulated import (
     NO_ANCHORS,
     SimulatedPool,
     Traffic,
+    first_fits,
     make_anchors,
     make_bank,
     make_pool,
@@ -234,22 +235,24 @@ def test_two_scales_do_not_touch_each_other():
     assert (plain.parameters[is_y] != other.parameters[is_y]).any()
 
 
+def answers_to_scale_x(pool: SimulatedPool, day: DayResponses) -> DayResponses:
+    """The same sessions without their answers to scale y."""
+    n_sessions = len(day.session_offsets) - 1
+    kept = pool.bank.scale_index[day.item] == 0
+    session = np.repeat(np.arange(n_sessions), np.diff(day.session_offsets))[kept]
+    counts = np.bincount(session, minlength=n_sessions)
+    return replace(
+        day,
+        session_offsets=np.concatenate([[0], np.cumsum(counts)]),
+        item=day.item[kept],
+        correct=day.correct[kept],
+    )
+
+
 def test_one_scale_may_rest_while_the_other_is_fitted():
     pool = two_scales()
     days = simulate_days(pool, 6, np.random.default_rng(1), Traffic(60, 20, 1.0))
-    only_x = []
-    for day in days:
-        kept = pool.bank.scale_index[day.item] == 0
-        session = np.repeat(np.arange(60), np.diff(day.session_offsets))[kept]
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(session, minlength=60))])
-        only_x.append(
-            replace(
-                day,
-                session_offsets=offsets,
-                item=day.item[kept],
-                correct=day.correct[kept],
-            )
-        )
+    only_x = [answers_to_scale_x(pool, day) for day in days]
     state = run_nights(pool, only_x, SETTINGS, first=5)[0]
     assert [scale.fitted for scale in state.scales] == [True, False]
     assert state.is_updated.any()
@@ -262,18 +265,33 @@ def test_without_anchors_a_pause_does_not_set_the_scale_anew():
     traffic = Traffic(150, 15, 1.0, ability_mean=lambda day: 0.0 if day < 10 else 1.0)
     days = simulate_days(pool, 27, np.random.default_rng(1), traffic)
     open_days = [day for n, day in enumerate(days) if not 6 <= n < 20]
-    parent = baseline = None
+    parent: CalibrationState | None = None
+    baselines: dict[str, CalibrationState] = {}
     for number in range(5, 27):
         inputs = night_inputs(
             on_day(number), open_days, pool.bank, NO_ANCHORS, SETTINGS,
-            parent=parent, baseline=baseline,
+            parent=parent, baselines=baselines,
         )  # fmt: skip
         parent = calibrate_night(inputs, SETTINGS)
         assert parent.is_accepted
-        baseline = baseline or parent
+        baselines = first_fits(parent) | baselines
     assert parent is not None
-    assert baseline is not None
+    baseline = baselines["main"]
     assert parent.scales[0].fitted
     assert parent.scales[0].population_mean == pytest.approx(1.0, abs=0.2)
     shift = (parent.parameters - baseline.parameters)[:, 1].mean()
     assert shift == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_scale_that_begins_later_is_held_by_its_own_first_night():
+    pool = replace(two_scales(), anchors=NO_ANCHORS)
+    days = simulate_days(pool, 12, np.random.default_rng(1), Traffic(80, 20, 1.0))
+    days = [answers_to_scale_x(pool, day) if n < 8 else day for n, day in enumerate(days)]
+    settings = replace(SETTINGS, maximum_moved_share=1.0)
+    states = run_nights(pool, days, settings, first=6)
+    began = [[scale.fitted for scale in state.scales] for state in states]
+    assert began[0] == [True, False]
+    assert began[-1] == [True, True]
+    of_x, of_y = states[-1].scales
+    assert of_x.linking_slope != 1.0
+    assert of_y.linking_slope != 1.0

@@ -17,6 +17,7 @@ from calibration_pipeline_tests.simulated import (
     SimulatedPool,
     Traffic,
     draw_items,
+    first_fits,
     make_anchors,
     make_bank,
     night_inputs,
@@ -59,7 +60,7 @@ def page_of_night(
             pool.anchors,
             configuration,
             parent=parent,
-            baseline=parent,
+            baselines=first_fits(parent) if parent else {},
         ),
         configuration,
     )

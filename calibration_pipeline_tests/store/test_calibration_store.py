@@ -122,9 +122,9 @@ def test_states_are_found_by_night_and_attempt(
     assert (newest.attempt, store.next_attempt(NIGHT)) == (2, 3)
     assert store.state(NIGHT, 1) is store.state(NIGHT, 1)
     later = NIGHT + timedelta(days=1)
-    for found in (store.newest_accepted_state(later), store.first_fitted_state(later)):
+    for found in (store.newest_accepted_state(later), store.first_fitted_state(later, "zeta")):
         assert found is newest
-    assert store.newest_accepted_state(NIGHT) is store.first_fitted_state(NIGHT) is None
+    assert store.newest_accepted_state(NIGHT) is store.first_fitted_state(NIGHT, "zeta") is None
 
 
 def test_current_follows_unless_it_stands_at_a_later_night(new_store: NewStore) -> None:

@@ -56,7 +56,7 @@ def publish(engine: sa.Engine, run_id: str) -> Any:
 
 def test_before_the_first_night_there_is_nothing(engine: sa.Engine) -> None:
     assert history.newest_accepted_key(engine, NIGHT) is None
-    assert history.first_fitted_key(engine, NIGHT) is None
+    assert history.first_fitted_key(engine, NIGHT, "zeta") is None
     assert history.newest_finished_night(engine) is None
     assert history.newest_version_before(engine, NIGHT) is None
     assert history.version_of_night(engine, NIGHT, 1) is None
@@ -87,11 +87,12 @@ def test_the_first_fitted_night_sets_the_scale_not_an_empty_or_a_rejected_one(
     unfitted = tuple(scale for scale in example if not scale.fitted)
     write(0, scales=unfitted)
     write(1, is_accepted=False, reasons=("no",))
-    assert history.first_fitted_key(engine, after(2)) is None
+    assert history.first_fitted_key(engine, after(2), "zeta") is None
     write(2)
     write(3)
-    assert history.first_fitted_key(engine, after(2)) is None
-    assert history.first_fitted_key(engine, after(9)) == (after(2), 1)
+    assert history.first_fitted_key(engine, after(2), "zeta") is None
+    assert history.first_fitted_key(engine, after(9), "zeta") == (after(2), 1)
+    assert history.first_fitted_key(engine, after(9), "alpha") is None
 
 
 def test_the_newest_finished_night_is_one_whose_run_came_to_its_end(
