@@ -157,7 +157,7 @@ def test_a_first_night_leaves_nothing_and_starts_from_nothing(programme: Program
     store = programme.store()
     store.extract_day(FIRST)
     inputs = read_night_inputs(store, FIRST, POLICY)
-    assert (inputs.parent, inputs.baseline, list(inputs.leaving)) == (None, None, [])
+    assert (inputs.parent, inputs.baselines, list(inputs.leaving)) == (None, {}, [])
     assert inputs.attempt == 1
     assert [day.revision.day for day in inputs.window] == [FIRST]
 
