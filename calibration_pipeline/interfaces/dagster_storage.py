@@ -6,6 +6,7 @@ and finds what the command line stored.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dagster._config.config_schema import UserConfigSchema
@@ -73,7 +74,7 @@ class PipelineComputeLogs(LocalComputeLogManager):
         config_value: Mapping[str, Any],  # noqa: ARG003 - Dagster's signature
     ) -> "PipelineComputeLogs":
         """Build the log manager in a process of Dagster's."""
-        folder = load_settings().home / "dagster" / "compute_logs"
+        folder = _private_folder(load_settings()) / "compute_logs"
         return cls(base_dir=str(folder), inst_data=inst_data)
 
 
@@ -92,4 +93,11 @@ class PipelineArtifacts(LocalArtifactStorage):
         config_value: Mapping[str, Any],  # noqa: ARG003 - Dagster's signature
     ) -> "PipelineArtifacts":
         """Build the artifact storage in a process of Dagster's."""
-        return cls(base_dir=str(load_settings().home / "dagster"), inst_data=inst_data)
+        return cls(base_dir=str(_private_folder(load_settings())), inst_data=inst_data)
+
+
+def _private_folder(settings: Settings) -> Path:
+    """Give Dagster's folder below the home, open to its owner alone."""
+    folder = settings.home / "dagster"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

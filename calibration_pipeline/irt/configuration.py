@@ -30,3 +30,29 @@ class EMConfiguration:
     discrimination_bounds: tuple[float, float] = (0.2, 3.0)
     difficulty_bounds: tuple[float, float] = (-6.0, 6.0)
     guessing_bounds: tuple[float, float] = (0.001, 0.35)
+
+    def __post_init__(self) -> None:
+        """Refuse values that no fit can use.
+
+        Raises
+        ------
+        ValueError
+            Names the setting and what it has to be.
+        """
+        require(self.scaling_constant > 0, "scaling_constant must be above 0")
+        require(self.quadrature_nodes >= 3, "quadrature_nodes must be 3 or more")
+        require(self.quadrature_bound > 0, "quadrature_bound must be above 0")
+        require(self.tolerance > 0, "tolerance must be above 0")
+        require(self.maximum_cycles >= 1, "maximum_cycles must be 1 or more")
+        for name in ("discrimination_bounds", "difficulty_bounds", "guessing_bounds"):
+            low, high = getattr(self, name)
+            require(low < high, f"{name} must go from a lower to a higher value")
+        require(self.discrimination_bounds[0] > 0, "discrimination_bounds must lie above 0")
+        low, high = self.guessing_bounds
+        require(low > 0 and high < 1, "guessing_bounds must lie between 0 and 1")
+
+
+def require(holds: bool, message: str) -> None:
+    """Refuse a setting with a `ValueError` unless the condition holds."""
+    if not holds:
+        raise ValueError(message)

@@ -19,13 +19,14 @@ def read_night_inputs(
 ) -> NightInputs:
     """Read a night's inputs.
 
-    A night that was calibrated before uses the revisions recorded then, unless told to
-    `refresh`: re-running an old night gives the same bytes, whatever arrived since.
+    A night that was fitted and accepted before uses the days and revisions recorded then, unless
+    told to `refresh`: whatever arrived since, running it again gives the same bytes as long as
+    the nights before it, the bank and the settings stand as they did.
 
     Raises
     ------
     NightBlockedError
-        The night's own day has not been extracted.
+        The night's own day has not been extracted, or the bank is empty.
     """
     if not store.archived_days([partition]):
         raise NightBlockedError(
@@ -33,9 +34,13 @@ def read_night_inputs(
             "first"
         )
     parent = store.newest_accepted_state(partition)
-    earlier = None if refresh else store.state(partition)
-    pinned = {day: revision for day, revision, _ in earlier.window} if earlier else {}
     bank, anchors = store.bank(partition), store.anchors(partition)
+    if not bank.n_items:
+        raise NightBlockedError("the bank is empty: import one with `calibrate import-bank FILE`")
+    days = window_days(partition, configuration.window_days)
+    pinned = {} if refresh else _recorded_window(store, partition)
+    if pinned:
+        days = [day for day in days if day in pinned]
     leaving: list[date] = []
     if parent is not None:
         folded_through = parent.folded_through or partition - timedelta(
@@ -46,7 +51,7 @@ def read_night_inputs(
     return NightInputs(
         partition=partition,
         attempt=store.next_attempt(partition),
-        window=_read_days(store, window_days(partition, configuration.window_days), pinned),
+        window=_read_days(store, days, pinned),
         leaving=_read_days(store, leaving, pinned),
         parent=parent,
         baselines=_baselines(store, partition, bank, anchors),
@@ -66,6 +71,16 @@ def _baselines(
         if number not in anchored
     }
     return {name: state for name, state in found.items() if state is not None}
+
+
+def _recorded_window(store: CalibrationStore, partition: date) -> dict[date, int]:
+    """Days and revisions of the night's accepted fit; nothing if it had none worth repeating."""
+    earlier = store.state(partition)
+    if earlier is None or not earlier.is_accepted:
+        return {}
+    if not any(scale.fitted for scale in earlier.scales):
+        return {}
+    return {day: revision for day, revision, _ in earlier.window}
 
 
 def _read_days(

@@ -47,6 +47,8 @@ def run_nights(
             tags=range_tags(first, last, triggered_by),
             run_config={"ops": {"responses": extraction, "item_fits": extraction}, **QUIET_LOG},
         )
+    except dg.DagsterExecutionInterruptedError as interruption:
+        raise KeyboardInterrupt from interruption
     except dg.Failure:
         pass  # a night published nothing: the run log says which, and why
     except dg.DagsterError as error:

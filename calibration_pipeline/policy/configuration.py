@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.irt.configuration import EMConfiguration, require
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,31 @@ class CalibrationConfiguration:
     prior_difficulty: tuple[float, float] = (0.0, 1.5)
     prior_guessing: tuple[float, float] = (-1.6, 0.5)
     em: EMConfiguration = field(default_factory=EMConfiguration)
+
+    def __post_init__(self) -> None:
+        """Refuse values that would damage a state or reject every night.
+
+        Raises
+        ------
+        ValueError
+            Names the setting and what it has to be.
+        """
+        for name in ("window_days", "minimum_responses", "trust_threshold",
+                     "minimum_session_answers", "minimum_items_per_scale",
+                     "minimum_anchor_responses"):  # fmt: skip
+            require(getattr(self, name) >= 1, f"{name} must be 1 or more")
+        for name in ("forgetting_half_life_days", "difficulty_drift", "credible_z",
+                     "guessing_rise", "maximum_anchor_shift", "misfit_low"):  # fmt: skip
+            require(getattr(self, name) > 0, f"{name} must be above 0")
+        for name in ("maximum_quarantined_share", "maximum_moved_share", "maximum_exposure_rate"):
+            require(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
+        for name in ("linking_slope_range", "linking_intercept_range", "population_mean_range",
+                     "population_sd_range"):  # fmt: skip
+            low, high = getattr(self, name)
+            require(low <= high, f"{name} must go from a lower to a higher value")
+        for name in ("prior_discrimination", "prior_difficulty", "prior_guessing"):
+            require(getattr(self, name)[1] > 0, f"the spread of {name} must be above 0")
+        require(self.misfit_low < self.misfit_high, "misfit_low must be below misfit_high")
 
     @property
     def digest(self) -> str:

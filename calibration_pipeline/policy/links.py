@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from calibration_pipeline.irt.expectation import Population
 from calibration_pipeline.irt.linking import LinkingConstants, stocking_lord
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT
@@ -34,6 +35,25 @@ def link_scales(
 def constants_of(link: ScaleLink) -> LinkingConstants:
     """Give the constants in the numerics' form."""
     return LinkingConstants(link.slope, link.intercept)
+
+
+def published_populations(
+    state: CalibrationState, links: Sequence[ScaleLink]
+) -> dict[str, Population]:
+    """State each scale's population on the scale of the published items."""
+    return {
+        scale.name: Population(
+            link.slope * scale.population_mean + link.intercept,
+            link.slope * scale.population_sd,
+        )
+        for scale, link in zip(state.scales, by_scale(state, links), strict=True)
+    }
+
+
+def by_scale(state: CalibrationState, links: Sequence[ScaleLink]) -> list[ScaleLink]:
+    """Put links in the order of the state's scales."""
+    found = {link.scale: link for link in links}
+    return [found[scale.name] for scale in state.scales]
 
 
 def _link(

@@ -7,7 +7,7 @@ import numpy as np
 from calibration_pipeline.irt.linking import transform_covariances, transform_items
 from calibration_pipeline.irt.model import from_internal, standard_errors
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.links import constants_of
+from calibration_pipeline.policy.links import by_scale, constants_of
 from calibration_pipeline.records import (
     BoolArray,
     CalibrationState,
@@ -97,7 +97,7 @@ def _linked(
     state: CalibrationState, links: Sequence[ScaleLink], bank: ItemBank
 ) -> tuple[FloatArray, FloatArray]:
     parameters, covariance = state.parameters.copy(), state.covariance.copy()
-    for number, link in enumerate(links):
+    for number, link in enumerate(by_scale(state, links)):
         moved = (bank.scale_index == number) & ~state.is_anchor
         constants = constants_of(link)
         parameters[moved] = transform_items(parameters[moved], constants)

@@ -11,8 +11,9 @@ from calibration_pipeline.records import CalibrationState, DayRevision, ScaleSta
 REACH_IN_SDS = 3.0
 """Nodes have to reach so many standard deviations out, or they squeeze the population: with
 nodes on ±6 a true sd of 2 is found as 1.98, one of 3 as 2.76."""
-SESSION_INCOMPLETE = "session_incomplete"
-"""Reason of good rows that go with their session: they don't make a day bad."""
+HARMLESS = ("duplicate", "session_incomplete")
+"""Reasons that don't make a day bad: an answer that is there once more, and good answers that go
+with their session."""
 
 
 def judge_fit(
@@ -80,7 +81,7 @@ def _judge_movement(
 def too_many_bad_rows(revision: DayRevision, configuration: CalibrationConfiguration) -> str:
     """Why a day's answers can't be used, or an empty string."""
     left_out = sum(revision.quarantine_counts.values())
-    bad = left_out - revision.quarantine_counts.get(SESSION_INCOMPLETE, 0)
+    bad = left_out - sum(revision.quarantine_counts.get(reason, 0) for reason in HARMLESS)
     rows = revision.response_count + left_out
     if bad <= configuration.maximum_quarantined_share * rows:
         return ""

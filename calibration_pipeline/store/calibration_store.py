@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -153,9 +153,24 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
             self.engine, self.archive, day, self.timezone, self.pseudonym_key, refresh=refresh
         )
 
-    def days_passed_over(self, before: date) -> tuple[date, ...]:
-        """List earlier days that no run has extracted, since the first that one has."""
-        return history.days_passed_over(self.engine, before)
+    def days_due(self, first_night: date, window_days: int, *, refresh: bool = False) -> list[date]:
+        """List the days before a night that have to be extracted for it.
+
+        Those of its window whose source is not as it was archived (late answers, corrections, a
+        log that is older than the first night), or all of them with `refresh`; and earlier days
+        that every run has passed over: they are yet to be folded.
+        """
+        window = [first_night - timedelta(days=age) for age in range(window_days - 1, 0, -1)]
+        due = set(history.days_passed_over(self.engine, first_night))
+        if window and refresh:
+            due |= set(window)
+        elif window:
+            due |= set(
+                extraction.changed_days(
+                    self.engine, self.archive, window[0], window[-1], self.timezone
+                )
+            )
+        return sorted(due)
 
     def archived_days(self, days: Sequence[date]) -> dict[date, DayRevision]:
         """Give the newest revision of each of the days that has one."""

@@ -78,7 +78,7 @@ def changed_days(
 ) -> list[date]:
     """List the days from `first` to `last` that are not archived as their source stands now.
 
-    A day that was never extracted counts as changed.
+    A day that was never extracted counts as changed if it has answers.
     """
     with engine.connect() as connection:
         return revisions.changed(connection, archive, first, last, timezone)

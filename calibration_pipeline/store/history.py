@@ -10,7 +10,6 @@ from calibration_pipeline.store.tables import (
     aliases,
     archive_revisions,
     calibration_states,
-    items,
     run_outcomes,
     runs,
     snapshots,
@@ -148,9 +147,3 @@ def outcomes_of_run(engine: sa.Engine, orchestrator_run_id: str) -> tuple[NightO
             NightOutcome(night, ended, reason, counts or {}, timings or {})
             for night, ended, reason, counts, timings in connection.execute(query)
         )
-
-
-def count_items(engine: sa.Engine) -> int:
-    """Count the items of the bank, every content version."""
-    with engine.connect() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(items)).scalar_one()

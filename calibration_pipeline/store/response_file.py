@@ -220,7 +220,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        reason = re.sub(r"\s+", " ", str(error))[:200]
+        # A parser's message goes on with the row itself, and with it a candidate's id.
+        reason = re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]
         raise BadInputError(
             f"{path.name} can't be read ({reason}): give a CSV file in UTF-8 or a Parquet file"
         ) from error

@@ -54,13 +54,17 @@ def _observed(connection: sa.Connection, first: date, last: date) -> dict[date, 
 def changed(
     connection: sa.Connection, archive: Archive, first: date, last: date, timezone: ZoneInfo
 ) -> list[date]:
-    """List the days that are not archived as their source stands now."""
+    """List the days that are not archived as their source stands now.
+
+    A day that was never extracted and has no answers is as it was.
+    """
     observed = _observed(connection, first, last)
     found = native.fingerprints(connection, first, last, timezone)
     return [
         day
         for day, fingerprint in found.items()
-        if observed.get(day) != fingerprint or not _is_usable(connection, archive, day, timezone)
+        if (day in observed or fingerprint.row_count)
+        and (observed.get(day) != fingerprint or not _is_usable(connection, archive, day, timezone))
     ]
 
 

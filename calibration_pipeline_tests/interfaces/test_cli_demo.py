@@ -1,5 +1,6 @@
 """`calibrate demo`: everything from nothing, again where it stopped, and never over other data."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -128,6 +129,19 @@ def test_a_database_that_holds_another_pool_is_left_alone(
     assert "the database holds a pool already" in the_line(result)
     assert [count(engine, table) for table in ("items", "response_log", "runs")] == before
     assert not (project / ".calibration" / "demo").exists()
+
+
+def test_a_demo_begun_here_does_not_go_on_in_a_database_of_somebody_elses(
+    project: Path, programme: Programme
+) -> None:
+    folder = project / ".calibration" / "demo"
+    folder.mkdir(parents=True)
+    plan = {"last_day": "2026-03-01", "items": 200, "days": 4, "sessions_per_day": 100, "seed": 0}
+    (folder / "plan.json").write_text(json.dumps(plan | {"anchors": 24}))
+    url = environment_of(programme.settings, "")["CALIBRATION_DATABASE_URL"]
+    result = demo(CALIBRATION_DATABASE_URL=url)
+    assert result.exit_code == 2
+    assert "the database holds a pool already" in the_line(result)
 
 
 def test_more_nights_than_there_are_days_are_refused_before_anything_is_done(

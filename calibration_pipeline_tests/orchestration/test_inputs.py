@@ -184,3 +184,36 @@ def test_a_night_reads_no_snapshot_alias_or_flag(
     inputs = read_night_inputs(calibrated_copy.store(), night, POLICY)
     assert inputs.parent is not None
     assert inputs.parent.digest == calibrated.state(NIGHTS[-2]).digest
+
+
+def test_a_late_answer_to_a_day_of_the_window_counts_from_the_next_night_on(
+    calibrated_copy: Programme,
+) -> None:
+    programme, tonight, late = calibrated_copy, LAST + timedelta(days=1), NIGHTS[-2]
+    programme.log_like("late", late)
+    assert programme.night(tonight).outcome == "completed"
+    assert revisions(programme, late) == 2
+    assert (late, 2) in [(day, revision) for day, revision, _ in programme.state(tonight).window]
+    expected = (POLICY.window_days - 1) * ANSWERS_A_DAY + PLAN.answers
+    assert programme.state(tonight).window_counts.sum() == expected
+
+
+def test_the_first_night_on_a_log_that_is_older_sees_its_whole_window(
+    programme: Programme,
+) -> None:
+    night = NIGHTS[POLICY.window_days]
+    assert programme.night(night).outcome == "completed"
+    assert programme.state(night).window_counts.sum() == POLICY.window_days * ANSWERS_A_DAY
+
+
+def test_a_night_that_ran_before_its_answers_came_is_fitted_when_run_again(
+    programme: Programme,
+) -> None:
+    programme.execute("CREATE TABLE public.held AS SELECT * FROM calibration.response_log")
+    programme.execute("DELETE FROM calibration.response_log")
+    assert programme.night(FIRST).outcome == "completed_empty"
+    programme.execute(
+        "INSERT INTO calibration.response_log OVERRIDING SYSTEM VALUE SELECT * FROM public.held"
+    )
+    assert programme.night(FIRST).outcome == "completed"
+    assert programme.state(FIRST).window_counts.sum() == ANSWERS_A_DAY

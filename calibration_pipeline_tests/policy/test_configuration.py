@@ -17,5 +17,38 @@ def test_every_setting_is_in_the_digest(name):
     if isinstance(value, EMConfiguration):
         other = replace(value, tolerance=0.5)
     else:
-        other = (value[0] - 1, value[1]) if isinstance(value, tuple) else value + 1
+        other = (value[0] - 0.01, value[1]) if isinstance(value, tuple) else value * 1.05 + 1e-3
+        other = value + 1 if isinstance(value, int) else other
     assert replace(default, **{name: other}).digest != default.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"window_days": 0}, "window_days must be 1 or more"),
+        ({"window_days": -3}, "window_days must be 1 or more"),
+        ({"forgetting_half_life_days": 0.0}, "forgetting_half_life_days must be above 0"),
+        ({"maximum_quarantined_share": 7.0}, "maximum_quarantined_share must lie between 0 and 1"),
+        ({"linking_slope_range": (1.25, 0.8)}, "linking_slope_range must go from a lower"),
+        ({"prior_guessing": (-1.6, 0.0)}, "spread of prior_guessing"),
+        ({"misfit_low": 1.5}, "misfit_low must be below misfit_high"),
+    ],
+)
+def test_a_threshold_that_would_damage_a_night_is_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        CalibrationConfiguration(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"tolerance": 0.0}, "tolerance must be above 0"),
+        ({"quadrature_nodes": 2}, "quadrature_nodes must be 3 or more"),
+        ({"discrimination_bounds": (0.0, 3.0)}, "discrimination_bounds must lie above 0"),
+        ({"guessing_bounds": (0.0, 0.35)}, "guessing_bounds must lie between 0 and 1"),
+        ({"difficulty_bounds": (6.0, -6.0)}, "difficulty_bounds must go from a lower"),
+    ],
+)
+def test_an_estimator_that_could_fit_nothing_is_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        EMConfiguration(**changes)

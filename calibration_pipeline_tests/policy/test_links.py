@@ -6,8 +6,13 @@ import pytest
 from calibration_pipeline.irt.linking import LinkingConstants, transform_items
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT
-from calibration_pipeline.policy.links import MINIMUM_ANCHORS, constants_of, link_scales
-from calibration_pipeline.records import Flag
+from calibration_pipeline.policy.links import (
+    MINIMUM_ANCHORS,
+    constants_of,
+    link_scales,
+    published_populations,
+)
+from calibration_pipeline.records import Flag, ScaleLink
 from calibration_pipeline_tests.policy.states import make_scale, make_state
 from calibration_pipeline_tests.simulated import draw_items, make_bank
 
@@ -109,3 +114,14 @@ def test_scales_are_linked_by_their_own_anchors():
     assert x.intercept == pytest.approx(0.0, abs=1e-6)
     assert (y.scale, y.anchors_used) == ("y", 6)
     assert y.intercept == pytest.approx(0.2, abs=1e-4)
+
+
+def test_the_population_is_published_on_the_scale_of_the_items():
+    """An item and an ability that moved together answer as before."""
+    scale = replace(make_scale("main"), population_mean=0.4, population_sd=0.9)
+    state = replace(
+        make_state(make_bank(3), draw_items(3, np.random.default_rng(0))), scales=(scale,)
+    )
+    link = ScaleLink("main", "stocking-lord", 1.1, -0.2, 9, {}, is_within_bounds=True)
+    found = published_populations(state, [link])["main"]
+    assert (found.mean, found.sd) == pytest.approx((1.1 * 0.4 - 0.2, 1.1 * 0.9))

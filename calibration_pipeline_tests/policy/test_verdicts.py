@@ -95,10 +95,14 @@ def revision(rows: int, **quarantined: int) -> DayRevision:
 def test_a_day_may_hold_a_hundredth_of_bad_rows():
     assert too_many_bad_rows(revision(990, unknown_item=10), SETTINGS) == ""
     assert too_many_bad_rows(revision(0), SETTINGS) == ""
-    said = too_many_bad_rows(revision(980, unknown_item=15, duplicate=5), SETTINGS)
+    said = too_many_bad_rows(revision(980, unknown_item=15, null_score=5), SETTINGS)
     assert "20 of 1000 rows of 2026-05-01" in said
     assert "2.0%" in said
 
 
 def test_good_rows_of_a_session_left_out_are_not_bad():
     assert too_many_bad_rows(revision(900, session_incomplete=95, duplicate=5), SETTINGS) == ""
+
+
+def test_a_file_logged_twice_does_not_make_a_day_bad():
+    assert too_many_bad_rows(revision(480, duplicate=480), SETTINGS) == ""

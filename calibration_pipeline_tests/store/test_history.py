@@ -62,7 +62,6 @@ def test_before_the_first_night_there_is_nothing(engine: sa.Engine) -> None:
     assert history.version_of_night(engine, NIGHT, 1) is None
     assert history.days_passed_over(engine, NIGHT) == ()
     assert history.outcomes_of_run(engine, "no such run") == ()
-    assert history.count_items(engine) == 0
     assert not history.is_older_than_alias(engine, NIGHT, CURRENT)
 
 

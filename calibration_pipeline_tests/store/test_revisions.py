@@ -33,7 +33,9 @@ def test_changed_days_are_those_whose_archive_is_behind(
 ) -> None:
     days = [DAY + timedelta(days=n) for n in range(3)]
     log(engine, session("a", NOON))
-    assert changed_days(engine, archive, days[0], days[2], ZURICH) == days
+    assert (
+        changed_days(engine, archive, days[0], days[2], ZURICH) == days[:1]
+    )  # the others have no answers
     for day in days:
         extract(day)
     assert changed_days(engine, archive, days[0], days[2], ZURICH) == []

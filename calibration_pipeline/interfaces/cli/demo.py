@@ -84,18 +84,20 @@ def _plan(settings: Settings, folder: Path, options: dict[str, Any]) -> "Simulat
 def _prepare(folder: Path, plan: "SimulationPlan") -> None:
     """Database, schema, simulated files and their import; each step is skipped where done."""
     with configured_database(check_revision=False) as database:
-        from calibration_pipeline.store.bank import import_bank
-        from calibration_pipeline.store.history import count_items
+        from calibration_pipeline.policy.simulated_programme import simulate_programme
+        from calibration_pipeline.store.bank import import_bank, read_bank
         from calibration_pipeline.store.schema import migrate
 
         migrate(database)
         remembered = folder / "plan.json"
+        held = read_bank(database, plan.last_day).keys
+        own = {(item_id, 1) for item_id in simulate_programme(plan).pool.item_ids}
+        if held and (set(held) != own or not remembered.exists()):
+            raise BadInputError(
+                "the database holds a pool already, which a demo must not mix with: choose "
+                "another CALIBRATION_HOME for the demo, and leave CALIBRATION_DATABASE_URL unset"
+            )
         if not remembered.exists():
-            if count_items(database):
-                raise BadInputError(
-                    "the database holds a pool already, which a demo must not mix with: choose "
-                    "another CALIBRATION_HOME for the demo"
-                )
             write_simulation(plan, folder, replace=True)
             remembered.write_text(json.dumps(asdict(plan), default=str))
             remembered.chmod(0o600)
@@ -133,7 +135,8 @@ def _say_what_next(settings: Settings) -> None:
     say("")
     say(f"Nightly pages:         {settings.home / 'reports' / 'index.html'}")
     say(f"Open Dagster:          {prefix}{calibrate} ui")
-    say(f"Shut everything down:  {prefix}{calibrate} db stop")
+    say(f"Shut everything down:  {prefix}{calibrate} db stop   (end the interface before)")
+    say("Your own data:         give them a home of their own, see README.md")
 
 
 def _own_command() -> str:

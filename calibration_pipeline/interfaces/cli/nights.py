@@ -15,6 +15,7 @@ from calibration_pipeline.interfaces.cli.console import (
     print_table,
     progress,
 )
+from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ refresh_option = click.option(
 def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool) -> None:
     """Calibrate one night, as the schedule does at 04:00.
 
-    Extracts the day's answers, fits the window, raises flags, links, audits and publishes. Exit
-    code 1 when the night published nothing.
+    Extracts the window's answers where they changed, fits, raises flags, links, audits and
+    publishes. Exit code 1 when the night was rejected, failed its audit or crashed; a night with
+    too few answers for anything is no error.
 
     Example: calibrate night --date 2026-11-20 --triggered-by cohort_end
     """
@@ -62,7 +64,8 @@ def backfill(
 ) -> None:
     """Calibrate a range of nights in order, in one run.
 
-    Each night starts from the one before it. Exit code 1 when a night published nothing.
+    Each night starts from the one before it. Run again after a crash, it does all of its nights
+    once more; those that published already give the same again. Exit codes are those of `night`.
 
     Example: calibrate backfill --from 2026-10-17 --to 2026-11-20
     """
@@ -125,11 +128,10 @@ def run_with_progress(
         from calibration_pipeline.definitions import build_definitions
         from calibration_pipeline.orchestration.instance import open_instance
         from calibration_pipeline.orchestration.launch import run_nights
-        from calibration_pipeline.store.connection import open_database
         from calibration_pipeline.store.history import outcomes_of_run
 
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        engine = open_database(url, settings.home)
+        with configured_database():
+            pass  # one that can't be used is better known before Dagster is up
     n_nights = (last - first).days + 1
     with progress("Calibrating", total=n_nights * STEPS) as bar:
         finished: dict[str, int] = {}
@@ -148,4 +150,5 @@ def run_with_progress(
                 triggered_by=triggered_by,
                 refresh=refresh,
             )
-    return outcomes_of_run(engine, run_id)
+    with configured_database() as database:
+        return outcomes_of_run(database, run_id)

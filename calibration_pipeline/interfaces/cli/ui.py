@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from calibration_pipeline.errors import BadInputError, CalibrationError
+from calibration_pipeline.interfaces.cli.database import configured_database
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,6 +32,8 @@ def ui(port: int) -> None:
     """
     _require_workspace(Path.cwd())
     _require_free_port(port)
+    with configured_database(check_revision=False):
+        pass  # Dagster would answer a database that can't be reached with a traceback
     click.echo(f"Dagster opens at http://{LOOPBACK}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
     # A launcher may have had these ignored, which a new program would inherit.

@@ -12,6 +12,7 @@ from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.audit import audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import digest_of
+from calibration_pipeline.policy.links import published_populations
 from calibration_pipeline.policy.publication import compose_snapshot, eligible_items
 from calibration_pipeline.records import (
     AuditFinding,
@@ -112,7 +113,7 @@ def _draft(
         data_digest=digest_of(*state.window),
         links=links,
         population={
-            scale.name: {"mean": scale.population_mean, "sd": scale.population_sd}
-            for scale in state.scales
+            name: {"mean": population.mean, "sd": population.sd}
+            for name, population in published_populations(state, links).items()
         },
     )

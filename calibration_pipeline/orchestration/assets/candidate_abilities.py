@@ -3,13 +3,13 @@
 import dagster as dg
 import numpy as np
 
-from calibration_pipeline.irt.expectation import Population
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.abilities import session_abilities
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.links import published_populations
 from calibration_pipeline.records import CalibrationState, CandidateAbilities
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
@@ -54,7 +54,7 @@ def _score(
     configuration: CalibrationConfiguration,
 ) -> CandidateAbilities:
     revisions = {day: revision for day, revision, _ in state.window}
-    populations = {s.name: Population(s.population_mean, s.population_sd) for s in state.scales}
+    populations = published_populations(state, store.links(state))
     day = store.day(state.partition, revisions[state.partition])
     bank, items = store.bank(state.partition), store.items_of(version)
     return session_abilities(day, bank, items, populations, configuration)

@@ -42,15 +42,16 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Result:
         """One local day of answers, extracted once and archived immutably as Parquet.
 
-        A session belongs to the day on which it started. A day whose source changed since is
-        extracted again, as a new revision beside the old one. Days of nights that were passed
-        over are extracted too: their answers belong into the windows that follow. Bad rows are
-        quarantined with a reason; too many of them stop the night before the fit.
+        A session belongs to the day on which it started. A day of the window whose source changed
+        since is extracted again, as a new revision beside the old one; so are days that no night
+        has extracted. Bad rows are quarantined with a reason; too many of them stop the night
+        before the fit.
         """
+        nights = partition_days(context)
+        for day in store.days_due(nights[0], configuration.window_days, refresh=config.refresh):
+            store.extract_day(day, refresh=config.refresh)
         problems: dict[date, str] = {}
-        for day in night_log.nights("responses", partition_days(context)):
-            for passed_over in store.days_passed_over(day):
-                store.extract_day(passed_over)
+        for day in night_log.nights("responses", nights):
             revision = store.extract_day(day, refresh=config.refresh)
             context.add_asset_metadata(
                 metadata.of_revision(revision), partition_key=day.isoformat()
