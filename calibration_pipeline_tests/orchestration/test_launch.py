@@ -1,5 +1,8 @@
 """Runs of the nightly job in this process: what is refused, and what comes through."""
 
+import os
+import signal
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -81,3 +84,23 @@ def test_refresh_reaches_both_extraction_and_fit(
     programme.run(FIRST, refresh=True)
     assert seen == [False, True]
     assert responses.ExtractionConfig().refresh is item_fits.FitConfig().refresh is False
+
+
+def test_an_interrupt_is_an_interrupt(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real SIGINT in the middle of a step: the caller sees Ctrl-C, the lock is free again."""
+
+    def interrupted(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(30)
+
+    monkeypatch.setattr(item_fits, "calibrate_night", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            programme.run(FIRST)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with programme.store():
+        pass

@@ -169,6 +169,7 @@ def test_a_bad_file_is_refused_in_one_line_and_nothing_is_stored(
     with pytest.raises(BadInputError, match=message) as caught:
         _import(engine, write_csv(tmp_path / "a.csv", text))
     assert "\n" not in str(caught.value)
+    assert "eve" not in str(caught.value)  # a candidate's id
     with engine.connect() as connection:
         assert connection.execute(sa.select(import_batches)).all() == []
     assert _rows(engine) == []
