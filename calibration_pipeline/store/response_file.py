@@ -97,11 +97,6 @@ class ResponseFile:
             )
         self._refuse_naive_columns()
 
-    @property
-    def has_versions(self) -> bool:
-        """Whether the file says which version of an item was answered."""
-        return "content_version" in self._names
-
     def _read_schema(self) -> pa.Schema:
         if self._is_parquet:
             return pa.parquet.read_schema(self._path)

@@ -139,31 +139,6 @@ def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
         yield [state.partition, state.attempt, position, *key, *values]
 
 
-def newest_accepted_state(engine: sa.Engine, before: date) -> CalibrationState | None:
-    """Read the state that a night starts from.
-
-    Parameters
-    ----------
-    before
-        The night's own partition: only earlier ones are looked at.
-
-    Returns
-    -------
-    CalibrationState or None
-        Of the newest earlier partition with an accepted state, its newest accepted attempt.
-    """
-    states = calibration_states.c
-    newest = (
-        sa.select(states.partition, states.attempt)
-        .where(states.partition < before, states.is_accepted)
-        .order_by(states.partition.desc(), states.attempt.desc())
-        .limit(1)
-    )
-    with engine.connect() as connection:
-        found = connection.execute(newest).one_or_none()
-    return None if found is None else read_state(engine, found.partition, found.attempt)
-
-
 def read_state(
     engine: sa.Engine, partition: date, attempt: int | None = None
 ) -> CalibrationState | None:

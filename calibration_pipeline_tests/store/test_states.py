@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store import states
+from calibration_pipeline.store.history import newest_accepted_key
 from calibration_pipeline_tests.store.examples import NIGHT, state
 
 
@@ -55,7 +56,7 @@ def test_a_night_starts_from_the_newest_accepted_earlier_one(
     engine: sa.Engine, run_id: str
 ) -> None:
     days = [NIGHT + timedelta(days=d) for d in range(3)]
-    assert states.newest_accepted_state(engine, days[0]) is None
+    assert newest_accepted_key(engine, days[0]) is None
     states.write_state(engine, state(days[0], digest="a1"), run_id)
     states.write_state(engine, state(days[0], attempt=2, digest="a2"), run_id)
     states.write_state(
@@ -64,7 +65,8 @@ def test_a_night_starts_from_the_newest_accepted_earlier_one(
     states.write_state(engine, state(days[2], digest="c1", parent=(days[0], 2)), run_id)
 
     def start_of(night: date) -> str | None:
-        found = states.newest_accepted_state(engine, night)
+        key = newest_accepted_key(engine, night)
+        found = states.read_state(engine, *key) if key else None
         return found and found.digest
 
     assert [start_of(day) for day in days] == [None, "a2", "a2"]
