@@ -22,6 +22,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+OUTCOMES = ("scored", "omitted", "not_reached", "invalid")
+"""What became of a presented item; an answer's code is its place here."""
+
 
 @dataclass(frozen=True)
 class ItemBank:
@@ -114,6 +117,7 @@ class DayResponses:
     """The sessions that started on one local day, as archived.
 
     Sessions stand in canonical order (start, then source id), answers in order of presentation.
+    What the log didn't state for any answer of the day is None.
 
     Attributes
     ----------
@@ -126,9 +130,21 @@ class DayResponses:
     item
         ``(n_responses,)`` int32 position in `keys`.
     correct
-        ``(n_responses,)`` uint8, 1 for a right answer.
+        ``(n_responses,)`` uint8, 1 for a right answer; 0 where none was scored.
     session_pseudonyms, candidate_pseudonyms
-        ``(n_sessions,)`` 16-byte keyed hashes (dtype 'S16' would strip zeros: 'V16').
+        ``(n_sessions,)`` 16-byte keyed hashes (dtype 'S16' would strip zeros: 'V16'). All zeros:
+        nobody is named.
+    outcome
+        ``(n_responses,)`` uint8 place in `OUTCOMES`; None if every answer was scored.
+    time_on_task_ms
+        ``(n_responses,)`` int32 milliseconds, −1 where unknown.
+    starting_ability
+        ``(n_sessions,)`` the engine's ability estimate at the session's first item, units of
+        theta; NaN where unknown. It was known before any answer of the session.
+    population_group
+        ``(n_sessions,)`` int32 place in `group_names`, −1 where unknown.
+    group_names
+        Population groups that occur, in alphabetical order.
     """
 
     revision: DayRevision
@@ -138,15 +154,72 @@ class DayResponses:
     correct: NDArray[np.uint8]
     session_pseudonyms: NDArray[np.void]
     candidate_pseudonyms: NDArray[np.void]
+    outcome: NDArray[np.uint8] | None = None
+    time_on_task_ms: NDArray[np.int32] | None = None
+    starting_ability: FloatArray | None = None
+    population_group: NDArray[np.int32] | None = None
+    group_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScreeningCounts:
+    """What was found in the answers of a scale.
+
+    Attributes
+    ----------
+    sessions, answers
+        That take part in the fit.
+    short_sessions
+        Left out because they have too few answers on the scale.
+    omitted, not_reached, invalid
+        Items given and not answered, by outcome; sessions left out included.
+    repeated_exposures
+        Answers to an item that their candidate had answered before.
+    timed_items, rapid_guesses
+        Items with a threshold for rapid guesses, and answers below it.
+    judged_sessions, aberrant_sessions
+        Sessions whose person fit is known, and those among them that don't follow the model.
+    group_sessions
+        ``(n_groups,)`` sessions of each population group.
+    """
+
+    sessions: int = 0
+    answers: int = 0
+    short_sessions: int = 0
+    omitted: int = 0
+    not_reached: int = 0
+    invalid: int = 0
+    repeated_exposures: int = 0
+    timed_items: int = 0
+    rapid_guesses: int = 0
+    judged_sessions: int = 0
+    aberrant_sessions: int = 0
+    group_sessions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupPopulation:
+    """Abilities of one group of sessions: normal around ``mean + slope · starting ability``.
+
+    New candidates have no starting ability; their slope says nothing.
+    """
+
+    name: str
+    mean: float
+    slope: float
+    sd: float
+    session_count: int
 
 
 @dataclass(frozen=True)
 class ScaleState:
     """What a night found out about one scale.
 
-    `population_mean` and `population_sd` are stated on the stored scale, that of `parameters`.
-    ``linking_slope`` and ``linking_intercept`` brought the night's own scale to the stored one
-    (1 and 0 where anchors fix it): b_stored = slope · b + intercept.
+    `population_mean` and `population_sd` are those of all sessions together. They and the
+    `groups` are stated on the stored scale, that of `parameters`. ``linking_slope`` and
+    ``linking_intercept`` brought the night's own scale to the stored one (1 and 0 where anchors
+    fix it): b_stored = slope · b + intercept. `common_start` is the ability that the test engine
+    starts new candidates from, None if it has none. `screening` says what was found in the answers.
     """
 
     name: str
@@ -161,6 +234,9 @@ class ScaleState:
     converged: bool
     session_count: int
     response_count: int
+    groups: tuple[GroupPopulation, ...] = ()
+    common_start: float | None = None
+    screening: ScreeningCounts = ScreeningCounts()
 
 
 @dataclass(frozen=True)

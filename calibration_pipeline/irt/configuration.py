@@ -17,6 +17,9 @@ class EMConfiguration:
         Largest change of any item parameter (a, b, c) in a cycle at convergence.
     maximum_cycles
         Cycles after which the fit is given back as not converged.
+    integrates_items
+        Estimate the population's spread with the errors of the items integrated out, where they
+        have priors; otherwise it is the joint mode, which is too narrow.
     discrimination_bounds, difficulty_bounds, guessing_bounds
         Closed ranges of the estimates. A lower guessing bound of exactly 0 can't be stated on
         the logit scale; 0.001 stands for "no guessing seen".
@@ -27,6 +30,7 @@ class EMConfiguration:
     quadrature_bound: float = 6.0
     tolerance: float = 0.001
     maximum_cycles: int = 100
+    integrates_items: bool = True
     discrimination_bounds: tuple[float, float] = (0.2, 3.0)
     difficulty_bounds: tuple[float, float] = (-6.0, 6.0)
     guessing_bounds: tuple[float, float] = (0.001, 0.35)

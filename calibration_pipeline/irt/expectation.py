@@ -1,14 +1,13 @@
-"""The E-step: abilities integrated out over a normal population on fixed nodes.
+"""The E-step: abilities integrated out over a normal population on equally spaced nodes.
 
 Each session's likelihood is gathered from a table of log probabilities, normalised over the
 nodes, and scattered into expected counts (Bock & Aitkin 1981, Psychometrika 46, eq. 12–16).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numba import get_num_threads
-from numpy.typing import NDArray
 
 from calibration_pipeline.irt import kernels
 from calibration_pipeline.irt.configuration import EMConfiguration
@@ -17,20 +16,11 @@ from calibration_pipeline.irt.model import (
     probability_gradients,
     response_probabilities,
 )
+from calibration_pipeline.irt.population import (
+    Population,
+    ability_nodes,
+)
 from calibration_pipeline.irt.responses import ResponseData
-
-
-@dataclass(frozen=True)
-class Population:
-    """A normal ability population, and what of it is estimated.
-
-    Where neither is, the population defines the scale; where both are, fixed items do.
-    """
-
-    mean: float = 0.0
-    sd: float = 1.0
-    mean_is_estimated: bool = False
-    sd_is_estimated: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,14 +32,17 @@ class Expectation:
     counts
         ``(2·n_items, n_nodes)`` expected wrong (even rows) and right (odd rows) answers.
     mass
-        ``(n_nodes,)`` expected number of sessions at each node.
+        ``(n_cells, n_nodes)`` expected number of each cell's sessions at each node.
     log_likelihood
         Marginal log-likelihood of all answers.
+    nodes
+        ``(n_nodes,)`` the abilities.
     """
 
     counts: FloatArray
     mass: FloatArray
     log_likelihood: float
+    nodes: FloatArray
 
 
 @dataclass(frozen=True)
@@ -78,18 +71,9 @@ class MarginalDerivatives:
     infit_se: FloatArray
     outfit_se: FloatArray
 
-
-def quadrature_nodes(configuration: EMConfiguration) -> FloatArray:
-    """Equally spaced ability nodes, ``(n_nodes,)``."""
-    bound = configuration.quadrature_bound
-    return np.linspace(-bound, bound, configuration.quadrature_nodes)
-
-
-def normal_log_weights(nodes: FloatArray, mean: float, sd: float) -> FloatArray:
-    """Logarithm of a normal density on the nodes, scaled to sum to one, ``(n_nodes,)``."""
-    log_density = -0.5 * ((nodes - mean) / sd) ** 2
-    top = log_density.max()
-    return np.asarray(log_density - top - np.log(np.exp(log_density - top).sum()))
+    def of_items(self, n_items: int) -> "MarginalDerivatives":
+        """Keep the first items."""
+        return MarginalDerivatives(*(getattr(self, f.name)[:n_items] for f in fields(self)))
 
 
 def log_probability_table(
@@ -122,27 +106,28 @@ def expect(
     configuration
         Quadrature and scaling constant.
     """
-    nodes = quadrature_nodes(configuration)
+    cells = data.population_cells
+    nodes = ability_nodes(population, cells, configuration)
     table = log_probability_table(nodes, parameters, configuration.scaling_constant)
-    log_weights = normal_log_weights(nodes, population.mean, population.sd)
+    log_weights = population.log_weights(nodes, cells)
     shards = data.shard_sessions
     n_shards = len(shards) - 1
     n_buffers = max(1, min(get_num_threads(), n_shards))
     buffers = np.empty((n_buffers, *table.shape))
-    masses = np.empty((n_buffers, len(nodes)))
+    masses = np.empty((n_buffers, *log_weights.shape))
     log_likelihoods = np.empty(n_buffers)
-    counts, mass, log_likelihood = np.zeros_like(table), np.zeros(len(nodes)), 0.0
+    counts, mass, log_likelihood = np.zeros_like(table), np.zeros_like(log_weights), 0.0
     for first in range(0, n_shards, n_buffers):
         n = min(n_buffers, n_shards - first)
         kernels.count_wave(
-            first, n, shards, data.session_offsets, data.table_rows, table, log_weights,
-            buffers, masses, log_likelihoods,
+            first, n, shards, data.session_offsets, data.table_rows, data.weight_array, cells.cell,
+            table, log_weights, buffers, masses, log_likelihoods,
         )  # fmt: skip
         kernels.add_in_order(counts, buffers, n)
         for k in range(n):
             mass += masses[k]
             log_likelihood += float(log_likelihoods[k])
-    return Expectation(counts, mass, log_likelihood)
+    return Expectation(counts, mass, log_likelihood, nodes)
 
 
 def with_estimated_mean(
@@ -151,16 +136,19 @@ def with_estimated_mean(
     population: Population,
     configuration: EMConfiguration,
 ) -> Population:
-    """Give the population the mean that the answers say, its sd and all items held (by EM).
+    """Shift the population to the mean that the answers say, all else held (by EM).
 
     Parameters are those of `expect`.
     """
-    nodes = quadrature_nodes(configuration)
+    cells = data.population_cells
     for _ in range(configuration.maximum_cycles):
-        mass = expect(data, parameters, population, configuration).mass
-        mean = float(mass @ nodes / mass.sum())
-        change, population = abs(mean - population.mean), replace(population, mean=mean)
-        if change < configuration.tolerance:
+        found = expect(data, parameters, population, configuration)
+        shift = (
+            float((found.mass @ found.nodes).sum() / found.mass.sum())
+            - (population.pooled(cells, found.mass.sum(axis=1))[0])
+        )
+        population = population.rescaled(1.0, shift)
+        if abs(shift) < configuration.tolerance:
             break
     return population
 
@@ -178,10 +166,11 @@ def marginal_derivatives(
 
     Parameters are those of `expect`.
     """
-    nodes = quadrature_nodes(configuration)
+    cells = data.population_cells
+    nodes = ability_nodes(population, cells, configuration)
     scaling = configuration.scaling_constant
     table = log_probability_table(nodes, parameters, scaling)
-    log_weights = normal_log_weights(nodes, population.mean, population.sd)
+    log_weights = population.log_weights(nodes, cells)
     probabilities = response_probabilities(nodes, parameters, scaling)
     gradients = np.ascontiguousarray(probability_gradients(nodes, parameters, scaling))
     shards = data.shard_sessions
@@ -192,14 +181,14 @@ def marginal_derivatives(
     for first in range(0, n_shards, n_buffers):
         n = min(n_buffers, n_shards - first)
         kernels.information_wave(
-            first, n, shards, data.session_offsets, data.table_rows, table, log_weights,
-            probabilities, gradients, buffers,
+            first, n, shards, data.session_offsets, data.table_rows, data.weight_array, cells.cell,
+            table, log_weights, probabilities, gradients, buffers,
         )  # fmt: skip
         kernels.add_in_order(sums, buffers, n)
-    return _derivatives_of(sums, data.item_counts)
+    return _derivatives_of(sums, data.item_weights)
 
 
-def _derivatives_of(sums: FloatArray, counts: NDArray[np.int64]) -> MarginalDerivatives:
+def _derivatives_of(sums: FloatArray, counts: FloatArray) -> MarginalDerivatives:
     information = np.empty((len(sums), 3, 3))
     upper = np.triu_indices(3)
     information[:, upper[0], upper[1]] = sums[:, 3:9]
@@ -223,13 +212,16 @@ def estimate_abilities(
 
     Source: Bock & Mislevy (1982), Applied Psychological Measurement 6, 431–444.
     """
-    nodes = quadrature_nodes(configuration)
+    cells = data.population_cells
+    nodes = ability_nodes(population, cells, configuration)
     means, sds = np.empty(data.n_sessions), np.empty(data.n_sessions)
     kernels.ability_moments(
         data.session_offsets,
         data.table_rows,
+        data.weight_array,
+        cells.cell,
         log_probability_table(nodes, parameters, configuration.scaling_constant),
-        normal_log_weights(nodes, population.mean, population.sd),
+        population.log_weights(nodes, cells),
         nodes,
         means,
         sds,

@@ -21,6 +21,10 @@ class LinkingConstants:
     intercept: float
 
 
+UNLINKED = LinkingConstants(1.0, 0.0)
+"""Leaves everything where it is."""
+
+
 def mean_sigma(new: FloatArray, reference: FloatArray) -> LinkingConstants:
     """Match mean and standard deviation of the common items' difficulties (Marco 1977).
 

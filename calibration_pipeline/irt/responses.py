@@ -1,11 +1,14 @@
 """Answers in long format: sessions one after another, each a run of (item, right or wrong)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from calibration_pipeline.irt.model import BoolArray, FloatArray
+from calibration_pipeline.irt.population import PopulationCells
 
 MINIMUM_SHARD_RESPONSES = 65_536
 SHARD_RESPONSES_PER_ITEM = 32
@@ -25,12 +28,18 @@ class ResponseData:
         ``(n_responses,)`` uint8, 1 for a right answer and 0 for a wrong one.
     n_items
         Number of items, the unanswered ones included.
+    weights
+        ``(n_responses,)`` how often each answer counts; None for once.
+    cells
+        The population cell of every session; None for one cell.
     """
 
     session_offsets: NDArray[np.int64]
     item: NDArray[np.int32]
     correct: NDArray[np.uint8]
     n_items: int
+    weights: FloatArray | None = None
+    cells: PopulationCells | None = None
 
     def __post_init__(self) -> None:
         if self.session_offsets[0] != 0 or self.session_offsets[-1] != len(self.item):
@@ -41,6 +50,13 @@ class ResponseData:
             raise ValueError(f"item numbers must lie in [0, {self.n_items})")
         if len(self.correct) and self.correct.max() > 1:
             raise ValueError("scores must be 0 or 1")
+        if self.weights is not None:
+            if len(self.weights) != len(self.item):
+                raise ValueError(f"{len(self.item)} answers but {len(self.weights)} weights")
+            if not (np.isfinite(self.weights).all() and (self.weights >= 0.0).all()):
+                raise ValueError("weights must be finite and not negative")
+        if self.cells is not None and len(self.cells.cell) != self.n_sessions:
+            raise ValueError(f"{self.n_sessions} sessions but {len(self.cells.cell)} cells")
 
     @property
     def n_sessions(self) -> int:
@@ -56,6 +72,21 @@ class ResponseData:
     def table_rows(self) -> NDArray[np.int32]:
         """Row of each answer in a (2 · items × nodes) table: 2 · item + correct."""
         return 2 * self.item + self.correct
+
+    @cached_property
+    def weight_array(self) -> FloatArray:
+        """The weights as the compiled loops take them: empty where every answer counts once."""
+        return np.empty(0) if self.weights is None else np.ascontiguousarray(self.weights)
+
+    @cached_property
+    def population_cells(self) -> PopulationCells:
+        """The cells, or the single one that stands for none."""
+        return self.cells or PopulationCells.single(self.n_sessions)
+
+    @cached_property
+    def item_weights(self) -> FloatArray:
+        """How often each item's answers count in all, ``(n_items,)``."""
+        return np.bincount(self.item, self.weights, self.n_items).astype(np.float64)
 
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
@@ -74,6 +105,28 @@ class ResponseData:
         targets = np.arange(1, n_shards) * size
         starts = np.searchsorted(self.session_offsets, targets)
         return np.unique(np.concatenate([[0], starts, [self.n_sessions]])).astype(np.int64)
+
+    def of_items(self, kept: BoolArray) -> "ResponseData":
+        """Leave out the answers to some of the last items; sessions stay, even without answers.
+
+        Parameters
+        ----------
+        kept
+            ``(n_items,)`` True for the first items, which keep their numbers.
+        """
+        n_items = int(kept.sum())
+        if n_items == self.n_items:
+            return self
+        answers = kept[self.item]
+        before = np.concatenate([[0], np.cumsum(answers)])
+        return replace(
+            self,
+            session_offsets=before[self.session_offsets],
+            item=self.item[answers],
+            correct=self.correct[answers],
+            n_items=n_items,
+            weights=None if self.weights is None else self.weights[answers],
+        )
 
     @classmethod
     def from_long(

@@ -36,12 +36,23 @@ def _draw_informative(subset, used, information, node, top, uniform):
     return best[np.int64(uniform * found)]
 
 
+@njit(cache=True, nogil=True)
+def _posterior_mean(log_posterior, nodes):
+    weights = np.exp(log_posterior - log_posterior.max())
+    return (weights * nodes).sum() / weights.sum()
+
+
 @njit(cache=True, nogil=True, parallel=True)
 def run_sessions(
-    abilities, truth, information, log_right, log_wrong, nodes, top, subsets, draws, noise,
-    item, correct, estimate,
+    abilities, truth, information, log_right, log_wrong, nodes, top, starts, start_sd, is_guess,
+    chance, subsets, draws, noise, item, correct, estimate, final_estimate,
 ):  # fmt: skip
-    """Fill `item`, `correct` and `estimate` from uniform `subsets`, `draws` and `noise`."""
+    """Fill `item`, `correct` and the estimates from uniform `subsets`, `draws` and `noise`.
+
+    Where ``starts (n_sessions,)`` is NaN the engine knows nothing and starts from N(0, 1). Where
+    ``is_guess (n_sessions, answers)`` the answer is right with the item's `chance`, whatever the
+    ability.
+    """
     n_sessions, answers = item.shape
     n_items, n_nodes = information.shape
     step = nodes[1] - nodes[0]
@@ -50,16 +61,22 @@ def run_sessions(
         _draw_subset(order, subsets[s])
         subset = order[: subsets.shape[1]]
         used = np.zeros(subset.shape[0], np.bool_)
-        log_posterior = -0.5 * nodes**2
+        is_known = not np.isnan(starts[s])
+        centre, spread = (starts[s], start_sd) if is_known else (0.0, 1.0)
+        log_posterior = -0.5 * ((nodes - centre) / spread) ** 2
+        # The nodes end somewhere: a start near their end is what the engine says all the same.
+        eap = centre if is_known else _posterior_mean(log_posterior, nodes)
         for t in range(answers):
-            weights = np.exp(log_posterior - log_posterior.max())
-            eap = (weights * nodes).sum() / weights.sum()
             node = min(max(round((eap - nodes[0]) / step), 0), n_nodes - 1)
             k = _draw_informative(subset, used, information, node, top, draws[s, t])
             used[k] = True
             j = subset[k]
             a, b, c = truth[j]
             p = c + (1.0 - c) / (1.0 + np.exp(-a * (abilities[s] - b)))
+            if is_guess[s, t]:
+                p = chance[j]
             x = 1 if noise[s, t] < p else 0
             log_posterior += log_right[j] if x == 1 else log_wrong[j]
             item[s, t], correct[s, t], estimate[s, t] = j, x, eap
+            eap = _posterior_mean(log_posterior, nodes)
+        final_estimate[s] = eap

@@ -1,12 +1,19 @@
 """Abilities of a day's sessions under published item parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from calibration_pipeline.irt.expectation import Population, estimate_abilities
+from calibration_pipeline.irt.expectation import estimate_abilities
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.windows import scale_responses
+from calibration_pipeline.policy.populations import (
+    STANDARD,
+    KnownPopulation,
+    starting_population,
+)
+from calibration_pipeline.policy.screening import screen
+from calibration_pipeline.policy.windows import ScreeningBasis
 from calibration_pipeline.records import (
     CandidateAbilities,
     DayResponses,
@@ -19,7 +26,7 @@ def session_abilities(
     day: DayResponses,
     bank: ItemBank,
     items: Sequence[SnapshotItem],
-    populations: Mapping[str, Population],
+    populations: Mapping[str, KnownPopulation],
     configuration: CalibrationConfiguration,
 ) -> CandidateAbilities:
     """Estimate the ability of every session on every scale that it answered items of.
@@ -36,18 +43,33 @@ def session_abilities(
         Quadrature and scaling constant.
     """
     parameters = np.array([(i.discrimination, i.difficulty, i.guessing) for i in items])
+    every_answer = replace(
+        configuration, minimum_session_answers=1, separate_repeated_exposures=False
+    )
     scales: list[str] = []
     sessions, counts, means, sds = [], [], [], []
     for number, name in enumerate(bank.scale_names):
         in_scale = bank.scale_index == number
-        gathered = scale_responses([day], bank, in_scale, minimum_session_answers=1)
+        known = populations.get(name, STANDARD)
+        unknown = np.full(int(in_scale.sum()), np.nan)
+        gathered = screen(
+            [day],
+            bank,
+            in_scale,
+            every_answer,
+            basis=ScreeningBasis(unknown, known.common_start, known.group_names),
+        )
         if gathered.data.n_sessions == 0:
             continue
+        population = starting_population(
+            known,
+            known.group_names,
+            gathered.data.cells,
+            mean_is_estimated=False,
+            sd_is_estimated=False,
+        )
         mean, sd = estimate_abilities(
-            gathered.data,
-            parameters[in_scale],
-            populations.get(name, Population()),
-            configuration.em,
+            gathered.data, parameters[in_scale], population, configuration.em
         )
         scales += [name] * gathered.data.n_sessions
         sessions.append(gathered.sessions)

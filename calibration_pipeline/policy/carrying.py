@@ -13,13 +13,21 @@ from datetime import date, timedelta
 import numpy as np
 
 from calibration_pipeline.irt.expectation import (
-    Population,
+    MarginalDerivatives,
     marginal_derivatives,
     with_estimated_mean,
 )
+from calibration_pipeline.irt.linking import UNLINKED
 from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.windows import leaving_days, scale_responses
+from calibration_pipeline.policy.populations import (
+    STANDARD,
+    KnownPopulation,
+    known_population,
+    starting_population,
+)
+from calibration_pipeline.policy.screening import KnownScale, screen
+from calibration_pipeline.policy.windows import ScaleResponses, ScreeningBasis, leaving_days
 from calibration_pipeline.records import (
     AnchorSet,
     BoolArray,
@@ -57,7 +65,7 @@ class CarriedItems:
     information: FloatArray
     linear: FloatArray
     folded_counts: IntArray
-    populations: dict[str, Population]
+    populations: dict[str, KnownPopulation]
     folded_through: date | None
 
 
@@ -104,10 +112,8 @@ def carry_over(
         carried = replace(
             carried,
             populations={
-                scale.name: Population(
-                    scale.population_mean,
-                    scale.population_sd,
-                    mean_is_estimated=scale.name not in held,
+                scale.name: known_population(
+                    scale, UNLINKED, mean_is_estimated=scale.name not in held
                 )
                 for scale in parent.scales
                 if scale.fitted or scale.name in baselines or scale.name in held
@@ -125,6 +131,7 @@ def fold(
     start: FloatArray,
     bank: ItemBank,
     configuration: CalibrationConfiguration,
+    rapid_guess_ms: FloatArray,
 ) -> CarriedItems:
     """Fold every day that has left the window since the last fold, each once, oldest first.
 
@@ -140,6 +147,8 @@ def fold(
         ``(n_items, 3)`` last accepted estimates; starting values for items without.
     bank, configuration
         The pool and the settings.
+    rapid_guess_ms
+        ``(n_items,)`` thresholds of tonight's window; a single day has too few answers for its own.
     """
     first_of_window = partition - timedelta(days=configuration.window_days - 1)
     before_window = first_of_window - timedelta(days=1)
@@ -153,7 +162,7 @@ def fold(
         information *= decay
         linear *= decay
         if day in days:
-            added = _day_likelihood(days[day], carried, start, bank, configuration)
+            added = _day_likelihood(days[day], carried, start, bank, configuration, rapid_guess_ms)
             information += added[0]
             linear += added[1]
             counts += added[2]
@@ -172,36 +181,62 @@ def _day_likelihood(
     start: FloatArray,
     bank: ItemBank,
     configuration: CalibrationConfiguration,
+    rapid_guess_ms: FloatArray,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    """One day's information, its linear term I·φ̂ + g and its answers per item.
-
-    Without anchors nothing but carried information holds a scale's origin. The chance that a day's
-    sessions were able or weak ones must not move it, so the day's mean ability is estimated.
-    """
+    """One day's information, its linear term I·φ̂ + g and its answers per item."""
     n = bank.n_items
     information, linear = np.zeros((n, 3, 3)), np.zeros((n, 3))
     counts = np.zeros(n, np.int64)
     free = free_by_model(bank)
     for number, name in enumerate(bank.scale_names):
         in_scale = bank.scale_index == number
-        gathered = scale_responses([day], bank, in_scale, configuration.minimum_session_answers)
-        if gathered.data.n_responses == 0:
+        known = carried.populations.get(name, STANDARD)
+        estimate = start[in_scale]
+        answers = screen(
+            [day],
+            bank,
+            in_scale,
+            configuration,
+            known=KnownScale(estimate, known.population, known.group_names),
+            basis=ScreeningBasis(rapid_guess_ms[in_scale], known.common_start, known.group_names),
+        )
+        if answers.data.n_responses == 0:
             continue
-        population = carried.populations.get(name, Population())
-        if population.mean_is_estimated:
-            population = with_estimated_mean(
-                gathered.data, start[in_scale], population, configuration.em
-            )
-        found = marginal_derivatives(gathered.data, start[in_scale], population, configuration.em)
+        found = _marginal_derivatives(answers, estimate, known, configuration)
         mask = free[in_scale]
         pairs = mask[:, :, None] & mask[:, None, :]
         masked = np.where(pairs, found.information, 0.0)
-        estimate = np.where(mask, to_internal(start[in_scale]), 0.0)
         information[in_scale] = masked
-        linear[in_scale] = np.einsum("jkm,jm->jk", masked, estimate)
-        linear[in_scale] += np.where(mask, found.score, 0.0)
-        counts[in_scale] = gathered.data.item_counts
+        phi = np.where(mask, to_internal(estimate), 0.0)
+        linear[in_scale] = np.einsum("jkm,jm->jk", masked, phi) + np.where(mask, found.score, 0.0)
+        counts[in_scale] = answers.data.item_counts[: len(estimate)]
     return information, linear, counts
+
+
+def _marginal_derivatives(
+    answers: ScaleResponses,
+    estimate: FloatArray,
+    known: KnownPopulation,
+    configuration: CalibrationConfiguration,
+) -> MarginalDerivatives:
+    """Derivatives at the last estimates and the last population.
+
+    Without anchors nothing but carried information holds a scale's origin. The chance that a day's
+    sessions were able or weak ones must not move it, so the day's mean ability is estimated.
+    """
+    free_mean = known.population.mean_is_estimated
+    parameters = np.concatenate([estimate, estimate[answers.copies]])
+    population = starting_population(
+        known,
+        known.group_names,
+        answers.data.cells,
+        mean_is_estimated=free_mean,
+        sd_is_estimated=False,
+    )
+    if free_mean:
+        population = with_estimated_mean(answers.data, parameters, population, configuration.em)
+    found = marginal_derivatives(answers.data, parameters, population, configuration.em)
+    return found.of_items(len(estimate))
 
 
 def starting_values(carried: CarriedItems, prior_mean: FloatArray, bank: ItemBank) -> FloatArray:

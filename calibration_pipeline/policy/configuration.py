@@ -3,8 +3,12 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from calibration_pipeline.irt.configuration import EMConfiguration, require
+
+OutcomePolicy = Literal["wrong", "absent"]
+"""What an item without an answer counts as: a wrong answer, or as if it had not been given."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,23 @@ class CalibrationConfiguration:
         Share of sessions that may see an item; what is above stands out in `item_exposure`.
     prior_discrimination, prior_difficulty, prior_guessing
         (mean, sd) of log a, b and logit c before anything has been learned from anchors.
+    omitted_answers, not_reached_answers, invalid_answers
+        What each of these counts as: 'wrong' or 'absent'.
+    rapid_guess_share, rapid_guess_cap_seconds, rapid_guess_minimum_times
+        An answer is a rapid guess when it took less than this share of its item's median time, at
+        most the cap; an item with fewer timed answers has no threshold.
+    rapid_guess_weight
+        How much a rapid guess counts, from 0 (not at all) to 1 (marked only).
+    aberrant_session_z
+        A session whose person fit lies further below 0 is aberrant.
+    aberrant_session_weight
+        How much an answer of an aberrant session counts, from 0 to 1.
+    separate_repeated_exposures
+        A candidate's later answers to an item inform abilities only.
+    use_population_groups, use_starting_ability
+        Whether groups of candidates, and the ability that sessions start from, tell abilities.
+    minimum_group_sessions
+        A smaller group of candidates is merged into the largest.
     em
         Settings of the estimator.
     """
@@ -75,6 +96,19 @@ class CalibrationConfiguration:
     prior_discrimination: tuple[float, float] = (0.0, 0.5)
     prior_difficulty: tuple[float, float] = (0.0, 1.5)
     prior_guessing: tuple[float, float] = (-1.6, 0.5)
+    omitted_answers: OutcomePolicy = "wrong"
+    not_reached_answers: OutcomePolicy = "absent"
+    invalid_answers: OutcomePolicy = "absent"
+    rapid_guess_share: float = 0.1
+    rapid_guess_cap_seconds: float = 10.0
+    rapid_guess_minimum_times: int = 100
+    rapid_guess_weight: float = 1.0
+    aberrant_session_z: float = 3.0
+    aberrant_session_weight: float = 1.0
+    separate_repeated_exposures: bool = True
+    use_population_groups: bool = True
+    use_starting_ability: bool = True
+    minimum_group_sessions: int = 200
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:
@@ -87,13 +121,19 @@ class CalibrationConfiguration:
         """
         for name in ("window_days", "minimum_responses", "trust_threshold",
                      "minimum_session_answers", "minimum_items_per_scale",
-                     "minimum_anchor_responses"):  # fmt: skip
+                     "minimum_anchor_responses", "rapid_guess_minimum_times",
+                     "minimum_group_sessions"):  # fmt: skip
             require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         for name in ("forgetting_half_life_days", "difficulty_drift", "credible_z",
-                     "guessing_rise", "maximum_anchor_shift", "misfit_low"):  # fmt: skip
+                     "guessing_rise", "maximum_anchor_shift", "misfit_low",
+                     "rapid_guess_cap_seconds", "aberrant_session_z"):  # fmt: skip
             require(getattr(self, name) > 0, f"{name} must be above 0")
-        for name in ("maximum_quarantined_share", "maximum_moved_share", "maximum_exposure_rate"):
+        for name in ("maximum_quarantined_share", "maximum_moved_share", "maximum_exposure_rate",
+                     "rapid_guess_share", "rapid_guess_weight",
+                     "aberrant_session_weight"):  # fmt: skip
             require(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
+        for name in ("omitted_answers", "not_reached_answers", "invalid_answers"):
+            require(getattr(self, name) in ("wrong", "absent"), f"{name} must be wrong or absent")
         for name in ("linking_slope_range", "linking_intercept_range", "population_mean_range",
                      "population_sd_range"):  # fmt: skip
             low, high = getattr(self, name)
@@ -101,6 +141,15 @@ class CalibrationConfiguration:
         for name in ("prior_discrimination", "prior_difficulty", "prior_guessing"):
             require(getattr(self, name)[1] > 0, f"the spread of {name} must be above 0")
         require(self.misfit_low < self.misfit_high, "misfit_low must be below misfit_high")
+
+    @property
+    def absent_outcomes(self) -> tuple[bool, bool, bool, bool]:
+        """Whether an answer is left out, by its place in `records.OUTCOMES`."""
+        omitted, not_reached, invalid = (
+            policy == "absent"
+            for policy in (self.omitted_answers, self.not_reached_answers, self.invalid_answers)
+        )
+        return False, omitted, not_reached, invalid
 
     @property
     def digest(self) -> str:

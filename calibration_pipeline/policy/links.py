@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calibration_pipeline.irt.expectation import Population
 from calibration_pipeline.irt.linking import LinkingConstants, stocking_lord
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT
+from calibration_pipeline.policy.populations import KnownPopulation, known_population
 from calibration_pipeline.records import BoolArray, CalibrationState, Flag, ItemBank, ScaleLink
 
 MINIMUM_ANCHORS = 5
@@ -39,13 +39,10 @@ def constants_of(link: ScaleLink) -> LinkingConstants:
 
 def published_populations(
     state: CalibrationState, links: Sequence[ScaleLink]
-) -> dict[str, Population]:
+) -> dict[str, KnownPopulation]:
     """State each scale's population on the scale of the published items."""
     return {
-        scale.name: Population(
-            link.slope * scale.population_mean + link.intercept,
-            link.slope * scale.population_sd,
-        )
+        scale.name: known_population(scale, constants_of(link))
         for scale, link in zip(state.scales, by_scale(state, links), strict=True)
     }
 

@@ -9,7 +9,6 @@ from datetime import date
 
 import numpy as np
 
-from calibration_pipeline.irt.expectation import Population
 from calibration_pipeline.policy.base_priors import learn_from_anchors
 from calibration_pipeline.policy.carrying import (
     CarriedItems,
@@ -20,15 +19,17 @@ from calibration_pipeline.policy.carrying import (
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import with_digest
+from calibration_pipeline.policy.populations import STANDARD, KnownPopulation
 from calibration_pipeline.policy.scale_fit import (
     ScaleFit,
     ScaleItems,
     fit_scale,
     posterior_before_window,
-    posterior_covariance,
+    unfitted_scale,
 )
+from calibration_pipeline.policy.screening import KnownScale, screen
 from calibration_pipeline.policy.verdicts import judge_fit, too_many_bad_rows
-from calibration_pipeline.policy.windows import scale_responses
+from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
     AnchorSet,
     BoolArray,
@@ -36,7 +37,6 @@ from calibration_pipeline.records import (
     DayResponses,
     FloatArray,
     ItemBank,
-    ScaleState,
 )
 
 
@@ -71,9 +71,10 @@ class NightInputs:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Whole-bank arrays before the fit."""
+    """Whole-bank arrays and each scale's screened answers, before the fit."""
 
     carried: CarriedItems
+    answers: tuple[ScaleResponses, ...]
     start: FloatArray
     free: BoolArray
     is_anchor: BoolArray
@@ -96,21 +97,19 @@ def calibrate_night(
     counts = np.zeros(inputs.bank.n_items, np.int64)
     for number, name in enumerate(inputs.bank.scale_names):
         in_scale = inputs.bank.scale_index == number
-        data = scale_responses(
-            inputs.window, inputs.bank, in_scale, configuration.minimum_session_answers
-        ).data
-        counts[in_scale] = data.item_counts
+        answers = prepared.answers[number]
         items = _items_of_scale(prepared, in_scale, name)
-        eligible = int((data.item_counts >= configuration.minimum_responses).sum())
+        counts[in_scale] = answers.data.item_counts[: len(items.start)]
+        eligible = int((counts[in_scale] >= configuration.minimum_responses).sum())
+        known = prepared.carried.populations.get(name)
         if blocked or eligible < configuration.minimum_items_per_scale:
             reason = blocked or (
                 f"{eligible} items with {configuration.minimum_responses} answers or more in the "
                 f"window; a scale needs {configuration.minimum_items_per_scale}"
             )
-            fits.append(_unfitted(name, items, reason, prepared.carried))
+            fits.append(_unfitted(name, items, reason, known or STANDARD, answers))
         else:
-            population = prepared.carried.populations.get(name)
-            fits.append(fit_scale(name, items, data, population, configuration))
+            fits.append(fit_scale(name, items, answers, known, configuration))
     state = _assemble(inputs, prepared, fits, counts, configuration)
     if blocked:
         return with_digest(replace(state, is_accepted=False, reasons=(blocked,)))
@@ -143,9 +142,17 @@ def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _P
             bank, is_anchor, carried, in_scale, configuration
         )
     start = starting_values(carried, prior_mean, bank)
+    answers = _screened(inputs, carried, start, configuration)
+    rapid_guess_ms = np.full(bank.n_items, np.nan)
+    for number, found in enumerate(answers):
+        if found.basis is not None:
+            rapid_guess_ms[bank.scale_index == number] = found.basis.rapid_guess_ms
     frozen = is_anchor | bank.is_retired
     return _Prepared(
-        carried=fold(carried, inputs.leaving, inputs.partition, start, bank, configuration),
+        carried=fold(
+            carried, inputs.leaving, inputs.partition, start, bank, configuration, rapid_guess_ms
+        ),
+        answers=answers,
         start=start,
         free=free_by_model(bank) & ~frozen[:, None],
         is_anchor=is_anchor,
@@ -153,6 +160,22 @@ def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _P
         prior_precision=prior_sd**-2,
         baseline=_baseline_parameters(inputs, configuration),
     )
+
+
+def _screened(
+    inputs: NightInputs,
+    carried: CarriedItems,
+    start: FloatArray,
+    configuration: CalibrationConfiguration,
+) -> tuple[ScaleResponses, ...]:
+    """Each scale's answers in the window; what is aberrant is judged by the last accepted fit."""
+    found = []
+    for number, name in enumerate(inputs.bank.scale_names):
+        in_scale = inputs.bank.scale_index == number
+        last = carried.populations.get(name)
+        known = KnownScale(start[in_scale], last.population, last.group_names) if last else None
+        found.append(screen(inputs.window, inputs.bank, in_scale, configuration, known=known))
+    return tuple(found)
 
 
 def _base_priors(
@@ -210,14 +233,16 @@ def _unfitted(
     name: str,
     items: ScaleItems,
     reason: str,
-    carried: CarriedItems,
+    known: KnownPopulation,
+    answers: ScaleResponses,
 ) -> ScaleFit:
     """Leave a scale that can't be fitted as it was."""
-    population = carried.populations.get(name, Population())
     nothing = np.full(len(items.start), np.nan)
     return ScaleFit(
         parameters=items.start,
-        covariance=posterior_covariance(posterior_before_window(items).precision, items.free),
+        covariance=posterior_before_window(items).posterior_covariance(
+            items.free, np.zeros_like(items.information)
+        ),
         prior_mean=items.prior_mean,
         prior_precision=items.prior_precision,
         shadow_parameters=items.start,
@@ -225,20 +250,7 @@ def _unfitted(
         outfit=nothing,
         infit_se=nothing,
         outfit_se=nothing,
-        state=ScaleState(
-            name=name,
-            fitted=False,
-            reason=reason,
-            population_mean=population.mean,
-            population_sd=population.sd,
-            linking_slope=1.0,
-            linking_intercept=0.0,
-            log_likelihood=0.0,
-            cycles=0,
-            converged=True,
-            session_count=0,
-            response_count=0,
-        ),
+        state=unfitted_scale(name, reason, known, answers),
     )
 
 

@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration_pipeline.irt.common_uncertainty import common_loadings
 from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
-from calibration_pipeline.irt.expectation import (
-    MarginalDerivatives,
-    Population,
-    marginal_derivatives,
-)
+from calibration_pipeline.irt.expectation import MarginalDerivatives, marginal_derivatives
 from calibration_pipeline.irt.linking import (
+    UNLINKED,
     LinkingConstants,
     stocking_lord,
     transform_covariances,
@@ -21,7 +19,21 @@ from calibration_pipeline.irt.model import from_internal, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.records import BoolArray, FloatArray, ScaleState
+from calibration_pipeline.policy.population_groups import EVERYBODY
+from calibration_pipeline.policy.populations import (
+    STANDARD,
+    KnownPopulation,
+    group_populations,
+    starting_population,
+)
+from calibration_pipeline.policy.windows import ScaleResponses
+from calibration_pipeline.records import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    ScaleState,
+    ScreeningCounts,
+)
 
 LARGEST_SHADOW_STEP = 1.0
 """A Newton step in log a or b beyond this is noise of a nearly flat likelihood."""
@@ -77,8 +89,8 @@ class ScaleFit:
 def fit_scale(
     name: str,
     items: ScaleItems,
-    data: ResponseData,
-    population: Population | None,
+    answers: ScaleResponses,
+    known: KnownPopulation | None,
     configuration: CalibrationConfiguration,
 ) -> ScaleFit:
     """Fit one scale's items and population.
@@ -91,35 +103,71 @@ def fit_scale(
     ----------
     name
         The scale.
-    items, data
-        Its items and answers, numbered alike.
-    population
+    items, answers
+        Its items and screened answers, numbered alike.
+    known
         Last accepted population, None before the first fit.
     configuration
         The settings.
     """
-    sets_scale = not items.is_anchor.any() and population is None
-    has_slopes = bool(items.free[:, 0].any())
-    if sets_scale:
-        priors: ItemPriors | LearnedPrior = _learned_start(items)
-        start_population = Population(sd_is_estimated=not has_slopes)
-    else:
-        priors = posterior_before_window(items)
-        known = population or Population()
-        start_population = replace(known, mean_is_estimated=True, sd_is_estimated=True)
+    sets_scale = not items.is_anchor.any() and known is None
+    data, problem = _problem(items, answers, sets_scale)
+    names = answers.basis.group_names if answers.basis else EVERYBODY
+    population = starting_population(
+        known or STANDARD,
+        names,
+        data.cells,
+        mean_is_estimated=not sets_scale,
+        sd_is_estimated=not sets_scale or not items.free[:, 0].any(),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)  # the night's verdict says so
-        result = fit(
-            data, ItemProblem(items.start, items.free, priors), start_population, configuration.em
-        )
-    found = marginal_derivatives(data, result.parameters, result.population, configuration.em)
+        result = fit(data, problem, population, configuration.em)
+        found = marginal_derivatives(data, result.parameters, result.population, configuration.em)
+        loadings = common_loadings(data, problem, result, found, configuration.em)
     if isinstance(result.priors, LearnedPrior):
         items = replace(
             items,
             prior_mean=np.where(items.free, result.priors.mean, items.prior_mean),
             prior_precision=np.where(items.free, result.priors.sd**-2, items.prior_precision),
         )
-    return _stated_on_scale(name, items, data, result, found, configuration)
+    fitted = _Fitted(data, result, found.of_items(len(items.start)), loadings[: len(items.start)])
+    return _stated_on_scale(name, items, answers, fitted, configuration)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What the estimator gave back; derivatives and loadings without the copies."""
+
+    data: ResponseData
+    result: EMResult
+    found: MarginalDerivatives
+    loadings: FloatArray
+
+
+def _problem(
+    items: ScaleItems, answers: ScaleResponses, sets_scale: bool
+) -> tuple[ResponseData, ItemProblem]:
+    """What the estimator is asked: copies of items are fixed where the items start.
+
+    Where the population sets the scale, nothing fixed may hold it as well: answers to copies are
+    left out then, and groups are told apart only if every item is free to follow.
+    """
+    data, start, free = answers.data, items.start, items.free
+    if sets_scale:
+        data = data.of_items(np.arange(data.n_items) < len(start))
+        if not free[:, 1].all():
+            data = replace(data, cells=None)
+        return data, ItemProblem(start, free, _learned_start(items))
+    before, copies = posterior_before_window(items), answers.copies
+    nothing = np.zeros((len(copies), 3))
+    priors = ItemPriors(
+        np.concatenate([before.precision, np.zeros((len(copies), 3, 3))]),
+        np.concatenate([before.linear, nothing]),
+    )
+    return data, ItemProblem(
+        np.concatenate([start, start[copies]]), np.concatenate([free, nothing > 0.0]), priors
+    )
 
 
 def posterior_before_window(items: ScaleItems) -> ItemPriors:
@@ -133,16 +181,6 @@ def posterior_before_window(items: ScaleItems) -> ItemPriors:
     )
 
 
-def posterior_covariance(
-    precision: FloatArray, free: BoolArray, information: FloatArray | None = None
-) -> FloatArray:
-    """Inverse of prior precision plus information on the free coordinates, 0 elsewhere."""
-    total = precision if information is None else precision + information
-    pairs = free[:, :, None] & free[:, None, :]
-    invertible = np.where(pairs, total, 0.0) + np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
-    return np.where(pairs, np.linalg.inv(invertible), 0.0)
-
-
 def _learned_start(items: ScaleItems) -> LearnedPrior:
     free_rows = items.free.any(axis=1)
     return LearnedPrior.starting_at(
@@ -154,59 +192,98 @@ def _learned_start(items: ScaleItems) -> LearnedPrior:
 def _stated_on_scale(
     name: str,
     items: ScaleItems,
-    data: ResponseData,
-    result: EMResult,
-    found: MarginalDerivatives,
+    answers: ScaleResponses,
+    fitted: _Fitted,
     configuration: CalibrationConfiguration,
 ) -> ScaleFit:
-    before = posterior_before_window(items)
-    covariance = posterior_covariance(before.precision, items.free, found.information)
-    refit = items.is_anchor & (data.item_counts > 0)
+    result, found = fitted.result, fitted.found
+    counts = fitted.data.item_counts[: len(items.start)]
+    parameters = result.parameters[: len(items.start)]
+    covariance = posterior_before_window(items).posterior_covariance(items.free, found.information)
+    covariance += fitted.loadings @ fitted.loadings.transpose(0, 2, 1)
+    refit = items.is_anchor & (counts > 0)
     covariance[refit] = _shadow_covariance(found.information[refit])
-    constants = _link_to_baseline(items, result.parameters, data, configuration)
+    constants = _link_to_baseline(items, parameters, counts, configuration)
     return ScaleFit(
-        parameters=np.where(
-            items.free, transform_items(result.parameters, constants), result.parameters
-        ),
+        parameters=np.where(items.free, transform_items(parameters, constants), parameters),
         covariance=transform_covariances(covariance, constants),
         prior_mean=items.prior_mean,
         prior_precision=items.prior_precision,
-        shadow_parameters=_shadow_refit(items, result.parameters, found, data),
+        shadow_parameters=_shadow_refit(parameters, found, refit),
         infit=found.infit,
         outfit=found.outfit,
         infit_se=found.infit_se,
         outfit_se=found.outfit_se,
-        state=ScaleState(
-            name=name,
-            fitted=True,
-            reason="",
-            population_mean=constants.slope * result.population.mean + constants.intercept,
-            population_sd=constants.slope * result.population.sd,
-            linking_slope=constants.slope,
-            linking_intercept=constants.intercept,
-            log_likelihood=result.log_likelihood,
-            cycles=result.cycles,
-            converged=result.converged,
-            session_count=data.n_sessions,
-            response_count=data.n_responses,
+        state=_scale_state(name, answers, fitted, constants),
+    )
+
+
+def _scale_state(
+    name: str, answers: ScaleResponses, fitted: _Fitted, constants: LinkingConstants
+) -> ScaleState:
+    data, result = fitted.data, fitted.result
+    cells, basis = data.population_cells, answers.basis
+    sessions = np.bincount(cells.cell, minlength=len(cells.group)).astype(float)
+    linked = result.population.rescaled(constants.slope, constants.intercept)
+    mean, sd = linked.pooled(cells, sessions)
+    return ScaleState(
+        name=name,
+        fitted=True,
+        reason="",
+        population_mean=mean,
+        population_sd=sd,
+        linking_slope=constants.slope,
+        linking_intercept=constants.intercept,
+        log_likelihood=result.log_likelihood,
+        cycles=result.cycles,
+        converged=result.converged,
+        session_count=data.n_sessions,
+        response_count=data.n_responses,
+        groups=group_populations(
+            result.population, basis.group_names if basis else EVERYBODY, cells, constants
         ),
+        common_start=None if basis is None or np.isnan(basis.common_start) else basis.common_start,
+        screening=answers.counts or ScreeningCounts(),
+    )
+
+
+def unfitted_scale(
+    name: str, reason: str, known: KnownPopulation, answers: ScaleResponses
+) -> ScaleState:
+    """State of a scale that tonight's answers can't move: its population stays as it was."""
+    return ScaleState(
+        name=name,
+        fitted=False,
+        reason=reason,
+        population_mean=known.pooled_mean,
+        population_sd=known.pooled_sd,
+        linking_slope=1.0,
+        linking_intercept=0.0,
+        log_likelihood=0.0,
+        cycles=0,
+        converged=True,
+        session_count=0,
+        response_count=0,
+        groups=known.groups,
+        common_start=None if np.isnan(known.common_start) else known.common_start,
+        screening=answers.counts or ScreeningCounts(),
     )
 
 
 def _link_to_baseline(
     items: ScaleItems,
     parameters: FloatArray,
-    data: ResponseData,
+    counts: IntArray,
     configuration: CalibrationConfiguration,
 ) -> LinkingConstants:
     """Constants that bring tonight's scale to the first night's; (1, 0) where nothing is due."""
     if items.baseline is None:
-        return LinkingConstants(1.0, 0.0)
+        return UNLINKED
     common = np.isfinite(items.baseline).all(axis=1) & items.free[:, 1]
-    common &= data.item_counts >= configuration.minimum_responses
+    common &= counts >= configuration.minimum_responses
     has_slopes = bool(items.free[:, 0].any())
     if common.sum() < (2 if has_slopes else 1):
-        return LinkingConstants(1.0, 0.0)
+        return UNLINKED
     return stocking_lord(
         parameters[common],
         items.baseline[common],
@@ -216,10 +293,9 @@ def _link_to_baseline(
 
 
 def _shadow_refit(
-    items: ScaleItems,
     parameters: FloatArray,
     found: MarginalDerivatives,
-    data: ResponseData,
+    refit: BoolArray,
 ) -> FloatArray:
     """Anchors as tonight's answers alone would have them; other items as fitted, ``(n, 3)``.
 
@@ -227,7 +303,6 @@ def _shadow_refit(
     would shrink towards the reference. Guessing stays, since answers hardly inform it.
     """
     shadow = parameters.copy()
-    refit = items.is_anchor & (data.item_counts > 0)
     if not refit.any():
         return shadow
     inverse = _shadow_covariance(found.information[refit])[:, :2, :2]

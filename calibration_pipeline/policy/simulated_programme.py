@@ -4,8 +4,8 @@ Everything follows from the plan's seed. The pool has a child seed of its own, a
 calendar day, so that a day is the same however many days the plan has and whichever comes last.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -14,24 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration_pipeline.irt.simulation import (
+    RapidGuesses,
     SelectionRule,
     SimulatedSessions,
     simulate_sessions,
 )
-from calibration_pipeline.policy.simulated_pool import (
-    PoolPlan,
-    SimulatedPool,
-    simulate_pool,
+from calibration_pipeline.policy.simulated_candidates import (
+    RETURN_AFTER_DAYS,
+    Candidates,
+    draw_candidates,
 )
-from calibration_pipeline.records import FloatArray, IntArray
+from calibration_pipeline.policy.simulated_plan import SimulationPlan, Stream
+from calibration_pipeline.policy.simulated_pool import SimulatedPool, simulate_pool
+from calibration_pipeline.records import BoolArray, FloatArray, IntArray
+
+__all__ = [
+    "RETURN_AFTER_DAYS",
+    "SimulatedDay",
+    "SimulatedProgramme",
+    "SimulationPlan",
+    "simulate_programme",
+]
 
 Moments = NDArray[np.datetime64]
-
-# Kinds of child seed: each draw is of a stream that no other draw touches.
-_POOL, _CANDIDATES, _SESSIONS = range(3)
-
-RETURN_AFTER_DAYS = range(7, 61)
-"""How long ago a returning candidate was new; all of these are equally likely."""
 
 # Sessions that start in each hour of a local day, relative to one another: quiet at night, busiest
 # in the morning and the evening, with a few so late that they end on the next day.
@@ -43,59 +48,10 @@ _HOURLY_TRAFFIC = np.array(
 # Linden 2006, J. Educ. Behav. Stat. 31, eq. 1: log time = item's intensity − person's speed + e).
 _MEDIAN_SECONDS = 30.0
 _TIME_NOISE = 0.4
-_SPEED_BY_ABILITY = 0.15
-_SPEED_SPREAD = 0.2
 _INTENSITY_BY_DIFFICULTY = 0.2
 _SECONDS_RANGE = (1.0, 600.0)
+_RAPID_SECONDS = (0.5, 2.5)
 _PAUSE_SECONDS = (1.0, 4.0)
-
-
-@dataclass(frozen=True)
-class SimulationPlan(PoolPlan):
-    """What to simulate: the pool (see `PoolPlan`) and its traffic.
-
-    Attributes
-    ----------
-    last_day
-        Local day of the last sessions.
-    days, sessions_per_day, answers
-        How much: days, sessions that start on each, answers of each session.
-    pool_share
-        Share of the pool that the engine lets one session see.
-    returning_share
-        Share of a day's sessions taken by candidates who were new 7 to 60 days ago.
-    timezone
-        IANA name of the zone in which a day begins.
-    seed
-        The only source of randomness, a whole number from 0.
-    """
-
-    last_day: date
-    days: int = 35
-    sessions_per_day: int = 500
-    answers: int = 30
-    pool_share: float = 0.025
-    returning_share: float = 0.2
-    timezone: str = "Europe/Zurich"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.days, self.sessions_per_day, self.answers) < 1 or self.seed < 0:
-            raise ValueError("days, sessions and answers count from 1, the seed from 0")
-        if self.items < self.answers:
-            raise ValueError(f"a session of {self.answers} answers needs as many items")
-        if not 0.0 < self.pool_share <= 1.0 or not 0.0 <= self.returning_share < 1.0:
-            raise ValueError("a share lies between 0 and 1, and some candidates must be new")
-
-    @property
-    def response_count(self) -> int:
-        """Answers in all."""
-        return self.days * self.sessions_per_day * self.answers
-
-    def generator(self, kind: int, number: int = 0) -> np.random.Generator:
-        """Start the stream of one kind of draw, by calendar day where it has one."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(kind, number)))
 
 
 @dataclass(frozen=True)
@@ -110,10 +66,14 @@ class SimulatedDay:
         One per session.
     theta, returning
         ``(n_sessions,)`` true ability; whether the candidate was here before.
+    groups
+        Each candidate's population group; empty where the plan has none.
     started_at
         ``(n_sessions,)`` UTC, in milliseconds.
     sessions
         Items, answers and the engine's estimates, ``(n_sessions, answers)`` each.
+    is_rapid_guess
+        ``(n_sessions, answers)`` answers that owe nothing to ability.
     answered_at, time_on_task_ms
         ``(n_sessions, answers)`` UTC in milliseconds, and milliseconds.
     """
@@ -122,9 +82,11 @@ class SimulatedDay:
     session_ids: tuple[str, ...]
     candidate_ids: tuple[str, ...]
     theta: FloatArray
-    returning: NDArray[np.bool_]
+    returning: BoolArray
+    groups: tuple[str, ...]
     started_at: Moments
     sessions: SimulatedSessions
+    is_rapid_guess: BoolArray
     answered_at: Moments
     time_on_task_ms: IntArray
 
@@ -142,7 +104,7 @@ class SimulatedDay:
             kind = values.dtype if isinstance(values, np.ndarray) else np.dtype(object)
             return np.repeat(np.asarray(values, kind), answers)
 
-        return {
+        columns = {
             "session_id": per_answer(self.session_ids),
             "candidate_id": per_answer(self.candidate_ids),
             "item_id": np.asarray(item_ids, object)[self.sessions.item.ravel()],
@@ -153,6 +115,9 @@ class SimulatedDay:
             "time_on_task_ms": self.time_on_task_ms.ravel().astype(np.int32),
             "theta_at_presentation": self.sessions.estimate.ravel(),
         }
+        if self.groups:
+            columns["population_group"] = per_answer(self.groups)
+        return columns
 
 
 @dataclass(frozen=True)
@@ -161,6 +126,9 @@ class SimulatedProgramme:
 
     plan: SimulationPlan
     pool: SimulatedPool
+    _known_estimates: dict[date, Mapping[str, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def calendar(self) -> tuple[date, ...]:
@@ -181,62 +149,93 @@ class SimulatedProgramme:
         3. The clock is drawn: start, time on each item, pauses between them.
         """
         plan, pool = self.plan, self.pool
-        generator = plan.generator(_SESSIONS, day.toordinal())
-        candidate_ids, theta, speed, returning = _candidates(plan, day, generator)
-        rule = SelectionRule(answers=plan.answers, pool_share=plan.pool_share)
-        sessions = simulate_sessions(
-            theta, pool.truth, pool.engine_parameters, rule, generator, plan.scaling_constant
-        )
-        started_at = _session_starts(day, ZoneInfo(plan.timezone), len(theta), generator)
-        times = _times_on_task(pool.truth[sessions.item, 1], speed, generator)
+        generator = plan.generator(Stream.SESSIONS, day.toordinal())
+        candidates = draw_candidates(plan, day, generator)
+        guesses, rapid_times = self._rapid_guesses(day)
+        starts = self._remembered_estimates(candidates) if plan.engine_remembers else None
+        sessions = self._sessions(candidates, guesses, generator, starts)
+        n_sessions = len(candidates.ids)
+        started_at = _session_starts(day, ZoneInfo(plan.timezone), n_sessions, generator)
+        times = _times_on_task(pool.truth[sessions.item, 1], candidates.speed, generator)
+        times = np.where(guesses.given, rapid_times, times)
         pauses = generator.uniform(*_PAUSE_SECONDS, times.shape) * 1000
         elapsed = (times + pauses).astype(np.int64).cumsum(axis=1)
+        names = tuple(plan.group_shifts)
         return SimulatedDay(
             day=day,
-            session_ids=tuple(f"s{day:%Y%m%d}-{number:05d}" for number in range(len(theta))),
-            candidate_ids=candidate_ids,
-            theta=theta,
-            returning=returning,
+            session_ids=tuple(f"s{day:%Y%m%d}-{number:05d}" for number in range(n_sessions)),
+            candidate_ids=candidates.ids,
+            theta=candidates.theta,
+            returning=candidates.returning,
+            groups=tuple(names[number] for number in candidates.group) if names else (),
             started_at=started_at,
             sessions=sessions,
+            is_rapid_guess=guesses.given,
             answered_at=started_at[:, None] + elapsed.astype("timedelta64[ms]"),
             time_on_task_ms=times,
         )
 
+    def _sessions(
+        self,
+        candidates: Candidates,
+        guesses: RapidGuesses,
+        generator: np.random.Generator,
+        starts: FloatArray | None = None,
+    ) -> SimulatedSessions:
+        plan, pool = self.plan, self.pool
+        return simulate_sessions(
+            candidates.theta,
+            pool.truth,
+            pool.engine_parameters,
+            SelectionRule(answers=plan.answers, pool_share=plan.pool_share),
+            generator,
+            plan.scaling_constant,
+            starts=starts,
+            guesses=guesses,
+        )
+
+    def _rapid_guesses(self, day: date) -> tuple[RapidGuesses, IntArray]:
+        """Which of a day's answers are rapid guesses, and the milliseconds that each would take."""
+        plan, options = self.plan, self.pool.option_counts
+        generator = plan.generator(Stream.RAPID_GUESSES, day.toordinal())
+        shape = (plan.sessions_per_day, plan.answers)
+        given = generator.random(shape) < plan.rapid_guess_share
+        times = (generator.uniform(*_RAPID_SECONDS, shape) * 1000).astype(np.int64)
+        chance = np.where(options > 0, 1.0 / np.maximum(options, 1), 0.0)
+        return RapidGuesses(given, chance), times
+
+    def _remembered_estimates(self, candidates: Candidates) -> FloatArray:
+        """What the engine knows of each candidate, ``(n_candidates,)``; NaN of those who are new.
+
+        It is the estimate after the candidate's first session: a later one would depend on all
+        days before, and a day would no longer stand for itself.
+        """
+        estimates = np.full(len(candidates.ids), np.nan)
+        for row in np.flatnonzero(candidates.returning):
+            known = self._first_estimates(candidates.first_days[row])
+            estimates[row] = known[candidates.ids[row]]
+        return estimates
+
+    def _first_estimates(self, day: date) -> Mapping[str, float]:
+        """The engine's last estimate of everybody who was new on a day, by candidate.
+
+        A session takes nothing but its own random numbers, so the new candidates' sessions are
+        those of `day`, whatever the returning ones start from.
+        """
+        if day not in self._known_estimates:
+            generator = self.plan.generator(Stream.SESSIONS, day.toordinal())
+            candidates = draw_candidates(self.plan, day, generator)
+            sessions = self._sessions(candidates, self._rapid_guesses(day)[0], generator)
+            self._known_estimates[day] = {
+                candidates.ids[row]: float(sessions.final_estimate[row])
+                for row in np.flatnonzero(~candidates.returning)
+            }
+        return self._known_estimates[day]
+
 
 def simulate_programme(plan: SimulationPlan) -> SimulatedProgramme:
     """Draw the pool of a plan; its days are drawn as they are asked for."""
-    return SimulatedProgramme(plan, simulate_pool(plan, plan.generator(_POOL)))
-
-
-def _new_candidates(plan: SimulationPlan, day: date) -> tuple[FloatArray, FloatArray]:
-    """Ability and speed of a day's new candidates: theirs for good, so whoever returns has them."""
-    generator = plan.generator(_CANDIDATES, day.toordinal())
-    n_new = plan.sessions_per_day - int(plan.returning_share * plan.sessions_per_day)
-    theta = generator.normal(size=n_new)
-    speed = _SPEED_BY_ABILITY * theta + generator.normal(0.0, _SPEED_SPREAD, n_new)
-    return theta, speed
-
-
-def _candidates(
-    plan: SimulationPlan, day: date, generator: np.random.Generator
-) -> tuple[tuple[str, ...], FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Ids, abilities, speeds of a day's candidates in random order, and which have returned."""
-    theta, speed = _new_candidates(plan, day)
-    n_new, n_returning = len(theta), plan.sessions_per_day - len(theta)
-    chosen = generator.choice(len(RETURN_AFTER_DAYS) * n_new, n_returning, replace=False)
-    origins = [(day, number) for number in range(n_new)]
-    earlier = {lag: _new_candidates(plan, day - timedelta(days=lag)) for lag in RETURN_AFTER_DAYS}
-    returned = np.empty((2, n_returning))
-    for slot, choice in enumerate(chosen):
-        lag, number = RETURN_AFTER_DAYS[choice // n_new], choice % n_new
-        origins.append((day - timedelta(days=lag), number))
-        returned[:, slot] = earlier[lag][0][number], earlier[lag][1][number]
-    order = generator.permutation(plan.sessions_per_day)
-    theta = np.concatenate([theta, returned[0]])[order]
-    speed = np.concatenate([speed, returned[1]])[order]
-    ids = [f"c{origin:%Y%m%d}-{number:05d}" for origin, number in origins]
-    return tuple(ids[k] for k in order), theta, speed, order >= n_new
+    return SimulatedProgramme(plan, simulate_pool(plan, plan.generator(Stream.POOL)))
 
 
 def _session_starts(

@@ -8,9 +8,6 @@ from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.movement import credible_movement
 from calibration_pipeline.records import CalibrationState, DayRevision, ScaleState
 
-REACH_IN_SDS = 3.0
-"""Nodes have to reach so many standard deviations out, or they squeeze the population: with
-nodes on ±6 a true sd of 2 is found as 1.98, one of 3 as 2.76."""
 HARMLESS = ("duplicate", "session_incomplete")
 """Reasons that don't make a day bad: an answer that is there once more, and good answers that go
 with their session."""
@@ -48,14 +45,6 @@ def _judge(scale: ScaleState, configuration: CalibrationConfiguration) -> list[s
     for name, value, (low, high) in checks:
         if not low <= value <= high:
             reasons.append(f"scale {scale.name}: {name} {value:.3f} outside [{low}, {high}]")
-    bound = configuration.em.quadrature_bound
-    reach = abs(scale.population_mean) + REACH_IN_SDS * scale.population_sd
-    if not any("population" in reason for reason in reasons) and reach > bound:
-        reasons.append(
-            f"scale {scale.name}: population {scale.population_mean:.2f} ± "
-            f"{scale.population_sd:.2f} reaches beyond the quadrature nodes (±{bound:g}): raise "
-            "quadrature_bound, and quadrature_nodes with it"
-        )
     return reasons
 
 

@@ -1,13 +1,40 @@
 """From archived days to the answers of one scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
 
 from calibration_pipeline.irt.responses import ResponseData
-from calibration_pipeline.records import BoolArray, DayResponses, IntArray, ItemBank
+from calibration_pipeline.policy.gathering import DEFAULT_ABSENT, GatheredAnswers, gather
+from calibration_pipeline.records import (
+    BoolArray,
+    DayResponses,
+    FloatArray,
+    IntArray,
+    ItemBank,
+    ScreeningCounts,
+)
+
+
+@dataclass(frozen=True)
+class ScreeningBasis:
+    """What many days teach about a scale, to be applied to a single day as well.
+
+    Attributes
+    ----------
+    rapid_guess_ms
+        ``(n_items,)`` time below which an answer is a rapid guess; NaN where unknown.
+    common_start
+        Ability that the engine starts new candidates from; NaN if it has none.
+    group_names
+        Population groups, the largest first.
+    """
+
+    rapid_guess_ms: FloatArray
+    common_start: float
+    group_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -17,13 +44,23 @@ class ScaleResponses:
     Attributes
     ----------
     data
-        Sessions with enough answers on the scale; items numbered within it.
+        Sessions with enough answers on the scale; items numbered within it, copies behind them.
     sessions
         ``(data.n_sessions,)`` position of each among all sessions of the days, in order.
+    copies
+        ``(n_copies,)`` the item that each copy is of. Copies take the answers of candidates who
+        had answered the item before: hold them at the item's values.
+    basis
+        What the answers were screened with; None if they were not.
+    counts
+        What the screening found; None if there was none.
     """
 
     data: ResponseData
     sessions: IntArray
+    copies: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    basis: ScreeningBasis | None = None
+    counts: ScreeningCounts | None = None
 
 
 def window_days(partition: date, length: int) -> list[date]:
@@ -45,8 +82,9 @@ def scale_responses(
     bank: ItemBank,
     in_scale: BoolArray,
     minimum_session_answers: int,
+    absent: Sequence[bool] = DEFAULT_ABSENT,
 ) -> ScaleResponses:
-    """Gather one scale's answers from several days.
+    """Gather one scale's answers from several days as they are; `screening.screen` does more.
 
     Parameters
     ----------
@@ -58,32 +96,35 @@ def scale_responses(
         ``(bank.n_items,)`` items of the scale.
     minimum_session_answers
         Sessions with fewer answers on the scale are left out.
+    absent
+        By `records.OUTCOMES`: whether such answers are left out. The others count as wrong.
 
     Raises
     ------
     ValueError
         If a day holds an item that the bank lacks: extraction quarantines those.
     """
-    local = np.where(in_scale, np.cumsum(in_scale) - 1, -1)
-    items, scores, lengths = [], [], []
-    for day in days:
-        positions = bank.positions(day.keys)
-        if (positions < 0).any():
-            missing = day.keys[int(np.argmin(positions))]
-            raise ValueError(f"day {day.revision.day} holds item {missing}, not in the bank")
-        item = local[positions[day.item]] if len(day.item) else np.empty(0, np.int64)
-        session = np.repeat(np.arange(len(day.session_offsets) - 1), np.diff(day.session_offsets))
-        kept = item >= 0
-        lengths.append(np.bincount(session[kept], minlength=len(day.session_offsets) - 1))
-        items.append(item[kept])
-        scores.append(day.correct[kept])
-    length = np.concatenate([np.empty(0, np.int64), *lengths])
-    long_enough = length >= minimum_session_answers
-    answer_is_kept = np.repeat(long_enough, length)
-    data = ResponseData(
-        session_offsets=np.concatenate([[0], np.cumsum(length[long_enough])]).astype(np.int64),
-        item=np.concatenate([np.empty(0, np.int64), *items])[answer_is_kept].astype(np.int32),
-        correct=np.concatenate([np.empty(0, np.uint8), *scores])[answer_is_kept].astype(np.uint8),
-        n_items=int(in_scale.sum()),
+    answers = gather(days, bank, in_scale, absent)
+    kept = answers.lengths >= minimum_session_answers
+    data = response_data(answers.of_sessions(kept), kept, int(in_scale.sum()))
+    return ScaleResponses(data, np.flatnonzero(kept))
+
+
+def response_data(answers: GatheredAnswers, kept: BoolArray, n_items: int) -> ResponseData:
+    """Turn answers into what the estimator takes.
+
+    Parameters
+    ----------
+    answers
+        Of the sessions that are kept.
+    kept
+        ``(n_sessions,)`` which they are.
+    n_items
+        Number of items of the scale.
+    """
+    return ResponseData(
+        session_offsets=np.concatenate([[0], np.cumsum(answers.lengths[kept])]).astype(np.int64),
+        item=answers.item,
+        correct=answers.correct,
+        n_items=n_items,
     )
-    return ScaleResponses(data, np.flatnonzero(long_enough))

@@ -13,11 +13,13 @@ import pyarrow.parquet
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.store.archive_format import (
     ARCHIVE_SCHEMA,
+    LATER_COLUMNS,
     QUARANTINE_SCHEMA,
     ContentDigest,
 )
 
 _DIGEST_DIGITS = 12
+_REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
 
 
 class Archive:
@@ -42,26 +44,33 @@ class Archive:
         return DayWriter(self._root, folder)
 
     def read(self, file_name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read an archived file.
+        """Read an archived file; a column that is younger than the file is null in every row.
 
         Raises
         ------
         NightBlockedError
             The file is missing or damaged.
         """
+        path = self.path(file_name)
         try:
-            return pa.parquet.read_table(
-                self.path(file_name),
-                columns=columns,
-                read_dictionary=["item_id"],
+            present = pa.parquet.read_schema(path).names
+            absent = [name for name in LATER_COLUMNS if name not in present]
+            table = pa.parquet.read_table(
+                path,
+                columns=columns and [name for name in columns if name not in absent],
+                read_dictionary=_REPETITIVE_COLUMNS,
                 partitioning=None,
             )
+            for name in absent if columns is None else set(absent) & set(columns):
+                nothing = pa.nulls(table.num_rows, LATER_COLUMNS[name])
+                table = table.append_column(name, nothing)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
             raise NightBlockedError(
                 f"the archived file {file_name} can't be read ({reason}): "
                 "restore it from a backup, or extract its day again with --refresh"
             ) from error
+        return table
 
 
 class DayWriter:

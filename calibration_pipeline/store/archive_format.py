@@ -29,6 +29,7 @@ _ANSWER_FIELDS = [
     pa.field("theta_at_presentation", pa.float64()),
     pa.field("population_group", pa.string()),
     pa.field("engine_version", pa.string()),
+    pa.field("outcome", pa.string()),
 ]
 _ORDINAL_FIELDS = [
     pa.field("session_ordinal", pa.int32(), nullable=False),
@@ -44,6 +45,10 @@ QUARANTINE_SCHEMA = pa.schema(
 ANSWER_COLUMNS = tuple(field.name for field in _ANSWER_FIELDS)
 _DIGESTED = tuple(field.name for field in [*_ORDINAL_FIELDS, *_ANSWER_FIELDS])
 
+# Files written before a column existed lack it: it is then null in every row, and a column that is
+# null in every row is no part of the digest.
+LATER_COLUMNS = {"outcome": pa.string()}
+
 
 class ContentDigest:
     """SHA-256 of an archived day without its pseudonyms, fed in blocks of rows.
@@ -54,6 +59,7 @@ class ContentDigest:
 
     def __init__(self) -> None:
         self._rows = 0
+        self._unused = set(LATER_COLUMNS)
         self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in _DIGESTED}
 
     def update(self, rows: pa.Table) -> None:
@@ -61,6 +67,8 @@ class ContentDigest:
         self._rows += rows.num_rows
         for name, (validity, content) in self._columns.items():
             column = rows[name].combine_chunks()
+            if column.null_count < len(column):
+                self._unused.discard(name)
             if pa.types.is_string(column.type):
                 column = pc.fill_null(column, "")
                 validity.update(_text_lengths(rows[name]))
@@ -73,6 +81,8 @@ class ContentDigest:
         """Give 64 hexadecimal digits."""
         total = hashlib.sha256(f"rows:{self._rows}".encode())
         for name, (validity, content) in self._columns.items():
+            if name in self._unused:
+                continue
             total.update(name.encode() + validity.digest() + content.digest())
         return total.hexdigest()
 

@@ -43,8 +43,8 @@ def session_starts(rows: pa.Table) -> BoolArray:
 def sort_out(rows: pa.Table) -> SortedOut:
     """Sort rows of whole sessions into those that count and those that are left out.
 
-    1. A repeated answer (same session and item) is a duplicate if score and time are the same,
-       a conflict otherwise; the first one stands.
+    1. A repeated answer (same session and item) is a duplicate if score, outcome and time are the
+       same, a conflict otherwise; the first one stands.
     2. A session that loses an answer is left out whole, since its items were chosen by its
        answers. Dropping an exact duplicate loses nothing.
 
@@ -58,7 +58,7 @@ def sort_out(rows: pa.Table) -> SortedOut:
     good = np.flatnonzero(reason == 0)
     repeats, firsts = _repeats(session, rows, good)
     same = np.ones(len(repeats), np.bool_)
-    for name in ("score", "answered_at"):
+    for name in ("score", "outcome", "answered_at"):
         values = _codes(rows[name])
         same &= values[repeats] == values[firsts]
     reason[repeats] = np.where(same, _DUPLICATE, _CONFLICT)

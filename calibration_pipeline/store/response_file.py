@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.records import OUTCOMES
 from calibration_pipeline.store.archive_format import MOMENT
 
 ALIASES = {"correct": "is_correct", "person_id": "candidate_id"}
@@ -32,6 +33,7 @@ _TYPES: dict[str, pa.DataType] = {
     "theta_at_presentation": pa.float64(),
     "population_group": pa.string(),
     "engine_version": pa.string(),
+    "outcome": pa.string(),
 }
 BATCH_SCHEMA = pa.schema([("row_number", pa.int64()), *_TYPES.items()])
 
@@ -165,15 +167,33 @@ class ResponseFile:
                 continue
             column = raw.column(self._names[name])
             if name == "is_correct":
-                columns.append(self._scores(column, first_row))
+                columns.append(self._scores(column, self._is_unscored(raw), first_row))
+            elif name == "outcome":
+                columns.append(self._outcomes(column, first_row))
             else:
                 columns.append(self._converted(name, column, kind, first_row))
         return pa.record_batch(columns, schema=BATCH_SCHEMA)
 
-    def _scores(self, column: Any, first_row: int) -> Any:
+    def _is_unscored(self, raw: pa.RecordBatch) -> Any:
+        """Mark the rows that may go without a score, because the item was not answered."""
+        if "outcome" not in self._names:
+            return pa.scalar(False)
+        outcome = raw.column(self._names["outcome"]).cast(pa.string())
+        return pc.is_in(outcome, value_set=pa.array(OUTCOMES[1:]))
+
+    def _scores(self, column: Any, is_unscored: Any, first_row: int) -> Any:
         position = pc.index_in(column.cast(pa.string()), pa.array(list(_SCORES)))
-        self.problems.note("is_correct is neither 0 nor 1", first_row, pc.is_null(position))
+        may_be_blank = pc.and_(pc.is_null(column), is_unscored)
+        is_bad = pc.and_not(pc.is_null(position), may_be_blank)
+        self.problems.note("is_correct is neither 0 nor 1", first_row, is_bad)
         return pa.array(list(_SCORES.values()), pa.int16()).take(position)
+
+    def _outcomes(self, column: Any, first_row: int) -> Any:
+        outcome = column.cast(pa.string())
+        is_known = pc.is_in(outcome, value_set=pa.array([*OUTCOMES, None]))
+        problem = f"outcome is none of {', '.join(OUTCOMES)}"
+        self.problems.note(problem, first_row, pc.invert(is_known))
+        return outcome
 
     def _converted(self, name: str, column: Any, kind: pa.DataType, first_row: int) -> Any:
         if name in REQUIRED_COLUMNS:

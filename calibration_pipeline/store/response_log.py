@@ -33,7 +33,8 @@ CREATE TEMPORARY TABLE staging (
     row_number bigint, session_id text, candidate_id text, item_id text, score smallint,
     answered_at timestamptz, content_version integer, session_started_at timestamptz,
     position integer, time_on_task_ms integer, option_selected text,
-    theta_at_presentation double precision, population_group text, engine_version text
+    theta_at_presentation double precision, population_group text, engine_version text,
+    outcome text
 ) ON COMMIT DROP
 """
 _SESSIONS = """
@@ -75,11 +76,11 @@ _INSERT = """
 INSERT INTO calibration.response_log (
     session_id, candidate_id, item_id, content_version, score, answered_at, session_started_at,
     position, time_on_task_ms, option_selected, theta_at_presentation, population_group,
-    engine_version)
+    engine_version, outcome)
 SELECT r.session_id, r.candidate_id, r.item_id, coalesce(r.content_version, v.newest), r.score,
        r.answered_at, coalesce(s.stated_start, l.logged_start, s.first_answer),
        r.position, r.time_on_task_ms, r.option_selected, r.theta_at_presentation,
-       r.population_group, r.engine_version
+       r.population_group, r.engine_version, r.outcome
 FROM staging AS r
 JOIN staged_sessions AS s USING (session_id)
 LEFT JOIN logged_sessions AS l USING (session_id)

@@ -6,27 +6,15 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.records import DayResponses, DayRevision
 from calibration_pipeline.store.archive import Archive, DayWriter
+from calibration_pipeline.store.day_arrays import READ_COLUMNS, day_responses
 from calibration_pipeline.store.sources import native
 from calibration_pipeline.store.sources.native import Fingerprint
 from calibration_pipeline.store.tables import archive_revisions, source_observations
-
-_READ_COLUMNS = [
-    "session_ordinal",
-    "session_pseudonym",
-    "candidate_pseudonym",
-    "item_id",
-    "content_version",
-    "score",
-]
 
 
 def _newest(connection: sa.Connection, day: date) -> sa.Row[Any] | None:
@@ -185,40 +173,10 @@ def read_day(
             f"the answers of {day} have not been extracted{which}: "
             "materialise the day's responses first"
         )
-    table = archive.read(row.file_name, _READ_COLUMNS)
+    table = archive.read(row.file_name, READ_COLUMNS)
     if table.num_rows != row.response_count:
         raise NightBlockedError(
             f"the archived file {row.file_name} has {table.num_rows} answers, {row.response_count} "
             "were recorded: restore it from a backup"
         )
-    return _day_responses(_revision(row), table)
-
-
-def _day_responses(revision: DayRevision, table: pa.Table) -> DayResponses:
-    encoded = table["item_id"].unify_dictionaries().combine_chunks()
-    names = encoded.dictionary.to_pylist()
-    versions = table["content_version"].to_numpy()
-    # One number per (item, version); versions are small, so the product stays far from overflow.
-    span = int(versions.max(initial=0)) + 1
-    combined = encoded.indices.to_numpy().astype(np.int64) * span + versions
-    present, inverse = np.unique(combined, return_inverse=True)
-    keys = [(names[code // span], int(code % span)) for code in present.tolist()]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    rank = np.empty(len(keys), np.int32)
-    rank[order] = np.arange(len(keys), dtype=np.int32)
-    starts = np.flatnonzero(np.diff(table["session_ordinal"].to_numpy(), prepend=-1))
-    arrays: dict[str, NDArray[Any]] = {
-        "session_offsets": np.append(starts, table.num_rows).astype(np.int64),
-        "item": rank[inverse],
-        "correct": table["score"].to_numpy().astype(np.uint8),
-        "session_pseudonyms": _pseudonyms(table["session_pseudonym"], starts),
-        "candidate_pseudonyms": _pseudonyms(table["candidate_pseudonym"], starts),
-    }
-    for array in arrays.values():
-        array.setflags(write=False)
-    return DayResponses(revision=revision, keys=tuple(keys[k] for k in order), **arrays)
-
-
-def _pseudonyms(column: Any, rows: NDArray[np.int64]) -> NDArray[np.void]:
-    values = pc.take(column.combine_chunks(), pa.array(rows)).to_pylist()
-    return np.frombuffer(b"".join(values), dtype="V16")
+    return day_responses(_revision(row), table)

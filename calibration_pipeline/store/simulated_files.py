@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,8 @@ RESPONSE_SCHEMA = pa.schema(
     ]
 )
 """Columns of a simulated response log, as `import_responses` reads them."""
+
+_GROUP = pa.field("population_group", pa.string())
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def write_simulated_files(
     bank, truth
         Columns of the two CSV files, of equal length; None is a blank cell.
     days
-        Columns of `RESPONSE_SCHEMA`, a block at a time; moments are in UTC.
+        Columns of `RESPONSE_SCHEMA`, a block at a time; moments are in UTC. All blocks may have
+        `population_group` too.
     replace
         Write into a folder that holds something; files of the three names are replaced.
 
@@ -119,12 +123,15 @@ def _write_csv(file: IO[bytes], columns: Mapping[str, Sequence[object]]) -> None
 
 
 def _write_responses(file: IO[bytes], days: Iterable[Mapping[str, NDArray[np.generic]]]) -> int:
+    blocks = iter(days)
+    first = next(blocks, None)
+    has_groups = first is not None and _GROUP.name in first
+    schema = RESPONSE_SCHEMA.append(_GROUP) if has_groups else RESPONSE_SCHEMA
     count = 0
-    with pa.parquet.ParquetWriter(file, RESPONSE_SCHEMA, compression="zstd") as writer:
-        for columns in days:
+    with pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for columns in blocks if first is None else chain([first], blocks):
             table = pa.table(
-                [_array(columns[field.name], field.type) for field in RESPONSE_SCHEMA],
-                schema=RESPONSE_SCHEMA,
+                [_array(columns[field.name], field.type) for field in schema], schema=schema
             )
             writer.write_table(table)
             count += table.num_rows

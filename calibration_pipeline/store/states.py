@@ -2,13 +2,19 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from calibration_pipeline.records import CalibrationState, ScaleState
+from calibration_pipeline.records import (
+    CalibrationState,
+    GroupPopulation,
+    ScaleState,
+    ScreeningCounts,
+)
 from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.tables import (
     calibration_states,
@@ -97,14 +103,9 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
     key = [state.partition, state.attempt]
     with engine.begin() as connection:
         connection.execute(sa.insert(calibration_states).values(run_id=run_id, **_header(state)))
-        copy_rows(
-            connection,
-            state_scales,
-            ("partition", "attempt", "position", "scale", *_SCALE_FIELDS),
-            (
-                [*key, position, scale.name, *(getattr(scale, name) for name in _SCALE_FIELDS)]
-                for position, scale in enumerate(state.scales)
-            ),
+        connection.execute(
+            sa.insert(state_scales),
+            [_scale_row(state, position) for position in range(len(state.scales))],
         )
         copy_rows(
             connection,
@@ -127,6 +128,33 @@ def _header(state: CalibrationState) -> dict[str, Any]:
         "parent_partition": parent_partition,
         "parent_attempt": parent_attempt,
     }
+
+
+def _scale_row(state: CalibrationState, position: int) -> dict[str, Any]:
+    scale = state.scales[position]
+    return {name: getattr(scale, name) for name in _SCALE_FIELDS} | {
+        "partition": state.partition,
+        "attempt": state.attempt,
+        "position": position,
+        "scale": scale.name,
+        "population_groups": [asdict(group) for group in scale.groups],
+        "common_start": scale.common_start,
+        "screening": asdict(scale.screening),
+    }
+
+
+def _scale_state(row: sa.Row[Any]) -> ScaleState:
+    screening: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row.screening.items()
+    }
+    return ScaleState(
+        name=row.scale,
+        **{name: getattr(row, name) for name in _SCALE_FIELDS},
+        groups=tuple(GroupPopulation(**group) for group in row.population_groups),
+        common_start=row.common_start,
+        screening=ScreeningCounts(**screening),
+    )
 
 
 def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
@@ -160,9 +188,7 @@ def read_state(
         reasons=tuple(header.reasons),
         parent=None if header.parent_partition is None else parent,
         keys=tuple((row.item_id, row.content_version) for row in items),
-        scales=tuple(
-            ScaleState(row.scale, *(getattr(row, name) for name in _SCALE_FIELDS)) for row in scales
-        ),
+        scales=tuple(map(_scale_state, scales)),
         window=tuple((row.day, row.revision, row.digest) for row in window),
         **_item_arrays(items),
     )

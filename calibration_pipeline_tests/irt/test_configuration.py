@@ -5,7 +5,7 @@ import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.em import ItemProblem, fit
-from calibration_pipeline.irt.expectation import Population, quadrature_nodes
+from calibration_pipeline.irt.population import Population, quadrature_nodes
 from calibration_pipeline.irt.priors import ItemPriors
 from calibration_pipeline_tests.simulated import complete_data, draw_items
 

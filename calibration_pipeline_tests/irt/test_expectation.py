@@ -6,15 +6,9 @@ import pandas as pd
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.expectation import (
-    Population,
-    estimate_abilities,
-    expect,
-    marginal_derivatives,
-    normal_log_weights,
-    quadrature_nodes,
-)
+from calibration_pipeline.irt.expectation import estimate_abilities, expect, marginal_derivatives
 from calibration_pipeline.irt.model import from_internal, response_probabilities, to_internal
+from calibration_pipeline.irt.population import Population, normal_log_weights, quadrature_nodes
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.reference_data import reference_file
 from calibration_pipeline_tests.simulated import adaptive_data, complete_data, draw_items

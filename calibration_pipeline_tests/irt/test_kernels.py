@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from calibration_pipeline.irt import kernels
+from calibration_pipeline.irt import item_kernels, kernels
 from calibration_pipeline.irt.model import from_internal, response_probabilities
 
 NODES = np.linspace(-6, 6, 61)
@@ -28,7 +28,7 @@ def objective(counts, phi, has_guessing, precision, linear) -> float:
 
 def maximize(counts, phi, free, has_guessing, precision, linear, steps=5) -> np.ndarray:
     moved = phi[None].copy()
-    kernels.maximize_items(
+    item_kernels.maximize_items(
         counts, NODES, moved, free[None], np.array([has_guessing]), 1.0,
         precision[None], linear[None], LOWER, UPPER, steps,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def test_gradient_and_curvature_agree_with_finite_differences():
     counts = expected_counts(generator, 300.0)
     phi, precision, linear = np.array([0.2, -0.4, -1.3]), np.diag([2.0, 1, 3]), np.ones(3)
     gradient, curvature = np.empty(3), np.empty((3, 3))
-    kernels._item_gradient(
+    item_kernels._item_gradient(
         counts[0], counts[1], NODES, phi, True, 1.0, precision, linear, gradient, curvature
     )
     for k in range(3):
@@ -98,7 +98,8 @@ def test_session_posterior_is_a_distribution_even_after_a_thousand_answers():
     table = np.log(np.full((2, 61), 1e-9))
     rows = np.zeros(1000, np.int32)
     posterior, weights = np.empty(61), np.full(61, -np.log(61))
-    log_likelihood = kernels.session_posterior(rows, 0, 1000, table, weights, posterior)
+    once = np.empty(0)
+    log_likelihood = kernels.session_posterior(rows, once, 0, 1000, table, weights, posterior)
     assert posterior.sum() == pytest.approx(1.0)
     assert log_likelihood == pytest.approx(1000 * np.log(1e-9))
 

@@ -29,6 +29,7 @@ from calibration_pipeline_tests.simulated import (
 SETTINGS = replace(CalibrationConfiguration(), window_days=5)
 POOL = make_pool(40, 10, np.random.default_rng(0))
 DAYS = simulate_days(POOL, 12, np.random.default_rng(1), Traffic(40, 10, 1.0))
+UNTIMED = np.full(40, np.nan)
 
 
 def on_day(number: int):
@@ -42,7 +43,7 @@ def nothing_carried(folded_through) -> CarriedItems:
 
 def fold_to(carried: CarriedItems, number: int, settings=SETTINGS) -> CarriedItems:
     """Fold up to the night of day `number`, all days at hand, always linearised at the truth."""
-    return fold(carried, DAYS, on_day(number), POOL.truth, POOL.bank, settings)
+    return fold(carried, DAYS, on_day(number), POOL.truth, POOL.bank, settings, UNTIMED)
 
 
 def test_the_first_night_folds_nothing():
@@ -74,7 +75,7 @@ def test_folding_after_skipped_nights_equals_folding_daily():
 
 def test_a_day_without_an_archive_only_ages_what_is_carried():
     before = fold_to(nothing_carried(on_day(-1)), 6)
-    after = fold(before, [], on_day(7), POOL.truth, POOL.bank, SETTINGS)
+    after = fold(before, [], on_day(7), POOL.truth, POOL.bank, SETTINGS, UNTIMED)
     ratio = after.information[0, 1, 1] / before.information[0, 1, 1]
     assert ratio == pytest.approx(0.5 ** (1 / 180))
     assert after.folded_through == on_day(2)
@@ -83,7 +84,7 @@ def test_a_day_without_an_archive_only_ages_what_is_carried():
 def test_carried_information_halves_in_a_half_life_and_its_mode_stays():
     settings = replace(SETTINGS, forgetting_half_life_days=20.0)
     before = fold_to(nothing_carried(on_day(-1)), 11, settings)
-    after = fold(before, [], on_day(31), POOL.truth, POOL.bank, settings)
+    after = fold(before, [], on_day(31), POOL.truth, POOL.bank, settings, UNTIMED)
     np.testing.assert_allclose(after.information, before.information / 2, rtol=1e-9)
     np.testing.assert_allclose(after.linear, before.linear / 2, rtol=1e-9)
 
@@ -138,7 +139,8 @@ def test_a_scale_that_was_set_keeps_its_population_over_a_night_without_a_fit():
     baseline = make_state(bank, truth)
     idle = replace(baseline, scales=(replace(make_scale(), fitted=False),))
     kept = carry_over(idle, {"main": baseline}, bank, NO_ANCHORS).populations["main"]
-    assert (kept.mean, kept.sd) == (0.1, 1.0)
+    assert (kept.pooled_mean, kept.pooled_sd) == (0.1, 1.0)
+    assert (kept.population.mean, kept.population.sd) == (0.1, 1.0)
     assert carry_over(idle, {}, bank, NO_ANCHORS).populations == {}
 
 

@@ -10,16 +10,24 @@ def test_equal_settings_have_equal_digests():
     assert CalibrationConfiguration().digest == CalibrationConfiguration().digest
 
 
+def _another(value):
+    """A value of the same kind that is as good a setting."""
+    if isinstance(value, EMConfiguration):
+        return replace(value, tolerance=0.5)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return "absent" if value == "wrong" else "wrong"
+    if isinstance(value, tuple):
+        return (value[0] - 0.01, value[1])
+    return value + 1 if isinstance(value, int) else value * 0.95 + 1e-4
+
+
 @pytest.mark.parametrize("name", [f.name for f in fields(CalibrationConfiguration)])
 def test_every_setting_is_in_the_digest(name):
     default = CalibrationConfiguration()
     value = getattr(default, name)
-    if isinstance(value, EMConfiguration):
-        other = replace(value, tolerance=0.5)
-    else:
-        other = (value[0] - 0.01, value[1]) if isinstance(value, tuple) else value * 1.05 + 1e-3
-        other = value + 1 if isinstance(value, int) else other
-    assert replace(default, **{name: other}).digest != default.digest
+    assert replace(default, **{name: _another(value)}).digest != default.digest
 
 
 @pytest.mark.parametrize(
@@ -31,6 +39,11 @@ def test_every_setting_is_in_the_digest(name):
         ({"maximum_quarantined_share": 7.0}, "maximum_quarantined_share must lie between 0 and 1"),
         ({"linking_slope_range": (1.25, 0.8)}, "linking_slope_range must go from a lower"),
         ({"prior_guessing": (-1.6, 0.0)}, "spread of prior_guessing"),
+        ({"omitted_answers": "right"}, "omitted_answers must be wrong or absent"),
+        ({"rapid_guess_weight": -0.1}, "rapid_guess_weight must lie between 0 and 1"),
+        ({"aberrant_session_weight": 1.1}, "aberrant_session_weight must lie between 0 and 1"),
+        ({"rapid_guess_cap_seconds": 0.0}, "rapid_guess_cap_seconds must be above 0"),
+        ({"minimum_group_sessions": 0}, "minimum_group_sessions must be 1 or more"),
         ({"misfit_low": 1.5}, "misfit_low must be below misfit_high"),
     ],
 )

@@ -124,4 +124,6 @@ def test_the_population_is_published_on_the_scale_of_the_items():
     )
     link = ScaleLink("main", "stocking-lord", 1.1, -0.2, 9, {}, is_within_bounds=True)
     found = published_populations(state, [link])["main"]
-    assert (found.mean, found.sd) == pytest.approx((1.1 * 0.4 - 0.2, 1.1 * 0.9))
+    expected = pytest.approx((1.1 * 0.4 - 0.2, 1.1 * 0.9))
+    assert (found.pooled_mean, found.pooled_sd) == expected
+    assert (*found.population.mean, *found.population.sd) == expected

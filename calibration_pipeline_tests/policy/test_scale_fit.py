@@ -3,15 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration_pipeline.irt.expectation import Population
 from calibration_pipeline.irt.model import to_internal
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.populations import STANDARD
 from calibration_pipeline.policy.scale_fit import (
     ScaleItems,
     fit_scale,
     posterior_before_window,
-    posterior_covariance,
 )
+from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline_tests.simulated import adaptive_data, draw_items
 
 SETTINGS = CalibrationConfiguration()
@@ -36,7 +36,11 @@ def items_of(truth, is_anchor, *, model: str = "3PL", baseline=None) -> ScaleIte
 
 def answers(truth, generator, n_sessions=1500, mean=0.0):
     abilities = generator.normal(mean, 1.0, n_sessions)
-    return adaptive_data(truth, abilities, generator, answers=20, pool_share=0.6)
+    return as_given(adaptive_data(truth, abilities, generator, answers=20, pool_share=0.6))
+
+
+def as_given(data):
+    return ScaleResponses(data, np.arange(data.n_sessions))
 
 
 NO_ANCHOR = np.zeros(50, bool)
@@ -61,7 +65,7 @@ def test_what_is_not_free_has_neither_prior_nor_variance():
     before = posterior_before_window(items)
     assert not before.precision[:, 2].any()
     assert not before.linear[:, 2].any()
-    covariance = posterior_covariance(before.precision, items.free)
+    covariance = before.posterior_covariance(items.free, np.zeros((4, 3, 3)))
     assert not covariance[:, 2].any()
     np.testing.assert_allclose(covariance[:, :2, :2], np.linalg.inv(before.precision[:, :2, :2]))
 
@@ -83,7 +87,9 @@ def test_a_rasch_scale_without_anchors_finds_its_spread():
     truth = draw_items(50, generator, "Rasch")
     abilities = generator.normal(0.0, 1.4, 1500)
     data = adaptive_data(truth, abilities, generator, answers=20, pool_share=0.6)
-    fit = fit_scale("main", items_of(truth, NO_ANCHOR, model="Rasch"), data, None, SETTINGS)
+    fit = fit_scale(
+        "main", items_of(truth, NO_ANCHOR, model="Rasch"), as_given(data), None, SETTINGS
+    )
     assert (fit.parameters[:, 0] == 1.0).all()
     assert fit.state.population_mean == 0.0
     assert fit.state.population_sd == pytest.approx(1.4, abs=0.1)
@@ -95,7 +101,7 @@ def test_a_later_night_without_anchors_is_linked_to_the_baseline():
     truth = draw_items(50, generator, "2PL")
     items = items_of(truth, NO_ANCHOR, model="2PL", baseline=truth)
     data = answers(truth, generator, mean=0.8)
-    fit = fit_scale("main", items, data, Population(), SETTINGS)
+    fit = fit_scale("main", items, data, STANDARD, SETTINGS)
     assert fit.state.linking_intercept != 0.0
     assert fit.state.population_mean == pytest.approx(0.8, abs=0.1)
     assert (fit.parameters - truth)[:, 1].mean() == pytest.approx(0.0, abs=0.05)
@@ -106,7 +112,7 @@ def test_anchors_let_the_population_move():
     truth = draw_items(50, generator, "2PL")
     is_anchor = np.arange(50) < 15
     items = items_of(truth, is_anchor, model="2PL")
-    fit = fit_scale("main", items, answers(truth, generator, mean=0.8), Population(), SETTINGS)
+    fit = fit_scale("main", items, answers(truth, generator, mean=0.8), STANDARD, SETTINGS)
     assert fit.state.population_mean == pytest.approx(0.8, abs=0.1)
     assert fit.parameters[is_anchor].tobytes() == truth[is_anchor].tobytes()
     assert (fit.state.linking_slope, fit.state.linking_intercept) == (1.0, 0.0)
@@ -123,7 +129,7 @@ def test_the_shadow_refit_finds_a_drifted_anchor_without_shrinking():
         reference = truth.copy()
         reference[0, 1] -= 0.4
         items = items_of(reference, is_anchor)
-        fit = fit_scale("main", items, answers(truth, generator), Population(), SETTINGS)
+        fit = fit_scale("main", items, answers(truth, generator), STANDARD, SETTINGS)
         change = (fit.shadow_parameters - fit.parameters)[is_anchor, 1]
         shifts.append(change[0])
         others.extend(change[1:])
@@ -138,9 +144,9 @@ def test_an_anchor_without_answers_has_its_reference_for_a_shadow():
     truth = draw_items(50, generator)
     data = answers(truth, generator)
     is_anchor = np.append(np.arange(50) < 15, True)
-    wider = replace(data, n_items=51)
+    wider = replace(data, data=replace(data.data, n_items=51))
     items = items_of(np.vstack([truth, truth[:1]]), is_anchor)
-    fit = fit_scale("main", items, wider, Population(), SETTINGS)
+    fit = fit_scale("main", items, wider, STANDARD, SETTINGS)
     np.testing.assert_array_equal(fit.shadow_parameters[50], truth[0])
     assert not fit.covariance[50].any()
     assert np.isfinite(fit.covariance).all()

@@ -24,6 +24,7 @@ ROW: dict[str, Any] = {
     "theta_at_presentation": 0.25,
     "population_group": "",
     "engine_version": "1.0",
+    "outcome": "omitted",
 }
 
 
@@ -64,10 +65,23 @@ def test_pseudonyms_do_not_matter() -> None:
         {"option_selected": ""},
         {"theta_at_presentation": None},
         {"population_group": None},
+        {"outcome": "invalid"},
+        {"outcome": None},
     ],
 )
 def test_everything_else_matters(change: dict[str, Any]) -> None:
     assert _digest(_table({})) != _digest(_table(change))
+
+
+def test_a_day_without_outcomes_has_the_digest_it_had_before_there_were_any() -> None:
+    rows = _table({"outcome": None}, {"outcome": None, "item_id": "i2"})
+    assert _digest(rows) == "25859a2c57f87a79465ac411a4875f5072ce9dbd0e6301118650b79c1f73a9e7"
+
+
+def test_an_outcome_in_a_later_block_counts_with_the_rows_before_it() -> None:
+    rows = _table({"outcome": None}, {}, {"outcome": None})
+    assert _digest(rows) == _digest(rows.slice(0, 1), rows.slice(1, 1), rows.slice(2))
+    assert _digest(rows) != _digest(_table({}, {"outcome": None}, {"outcome": None}))
 
 
 def test_where_one_text_ends_matters() -> None:

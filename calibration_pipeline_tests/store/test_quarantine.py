@@ -33,7 +33,7 @@ def test_good_rows_all_count() -> None:
     assert result.left_out.num_rows == 0
 
 
-@pytest.mark.parametrize("reason", range(1, 6))
+@pytest.mark.parametrize("reason", range(1, 7))
 def test_a_bad_row_takes_its_session_with_it_and_no_other(reason: int) -> None:
     bad = session("a", START)
     bad[1]["reason"] = reason
@@ -49,7 +49,12 @@ def test_an_exact_duplicate_is_dropped_and_its_session_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"score": 0}, {"answered_at": session("z", START)[2]["answered_at"]}]
+    "change",
+    [
+        {"score": 0},
+        {"outcome": "invalid"},
+        {"answered_at": session("z", START)[2]["answered_at"]},
+    ],
 )
 def test_a_second_answer_to_an_item_spoils_its_session(change: dict[str, Any]) -> None:
     rows = session("a", START)

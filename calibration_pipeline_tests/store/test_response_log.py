@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import sqlalchemy as sa
@@ -97,6 +98,7 @@ def test_every_optional_column_is_stored(engine: sa.Engine, tmp_path: Path) -> N
         "theta_at_presentation": "-0.333333333333333314829616256247",
         "population_group": "north",
         "engine_version": "4.2",
+        "outcome": "invalid",
     }
     text = f"{HEADER},{','.join(values)}\ns1,ann,i1,1,2026-03-10T10:00:00+01:00,"
     _import(engine, write_csv(tmp_path / "a.csv", text + ",".join(values.values()) + "\n"))
@@ -105,6 +107,33 @@ def test_every_optional_column_is_stored(engine: sa.Engine, tmp_path: Path) -> N
     assert (row.position, row.time_on_task_ms, row.option_selected) == (1, 1500, 'B, or "C"')
     assert row.theta_at_presentation == -1 / 3
     assert (row.population_group, row.engine_version) == ("north", "4.2")
+    assert row.outcome == "invalid"
+
+
+@pytest.mark.parametrize("as_parquet", [False, True])
+def test_an_item_without_an_answer_needs_no_score(
+    engine: sa.Engine, tmp_path: Path, as_parquet: bool
+) -> None:
+    outcomes = ["scored", None, "omitted", "not_reached", "invalid"]
+    table = pa.table(
+        {
+            "session_id": [f"s{n}" for n in range(5)],
+            "candidate_id": ["ann"] * 5,
+            "item_id": ["i1"] * 5,
+            "is_correct": [1, 0, None, None, None],
+            "answered_at": pa.array([0] * 5, pa.timestamp("us", "UTC")),
+            "outcome": pa.array(outcomes).dictionary_encode(),
+        }
+    )
+    path = tmp_path / ("a.parquet" if as_parquet else "a.csv")
+    if as_parquet:
+        pa.parquet.write_table(table, path)
+    else:
+        pa.csv.write_csv(table.set_column(5, "outcome", pa.array(outcomes)), path)
+    _import(engine, path)
+    stored = sorted(_rows(engine), key=lambda row: row.session_id)
+    assert [row.score for row in stored] == [1, 0, None, None, None]
+    assert [row.outcome for row in stored] == outcomes
 
 
 def test_a_session_in_two_files_keeps_its_start(engine: sa.Engine, tmp_path: Path) -> None:
@@ -161,6 +190,22 @@ def _bad(row: str, header: str = HEADER) -> str:
             "row 1: the bank has no item 'i1'",
         ),
         ("", "can't be read"),
+        (
+            _bad("s,a,i1,,2026-03-10T10:00:00Z,skipped", f"{HEADER},outcome"),
+            "row 1: .*such rows",
+        ),
+        (
+            _bad("s,a,i1,1,2026-03-10T10:00:00Z,skipped", f"{HEADER},outcome"),
+            "row 1: outcome is none of scored, omitted, not_reached, invalid",
+        ),
+        (
+            _bad("s,a,i1,,2026-03-10T10:00:00Z,scored", f"{HEADER},outcome"),
+            "row 1: is_correct is neither 0 nor 1",
+        ),
+        (
+            _bad("s,a,i1,7,2026-03-10T10:00:00Z,omitted", f"{HEADER},outcome"),
+            "row 1: is_correct is neither 0 nor 1",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_and_nothing_is_stored(

@@ -59,6 +59,20 @@ def test_three_private_files_hold_what_was_given(tmp_path: Path) -> None:
     assert first_answer.isoformat() == "2026-03-01T23:59:00.123000+00:00"
 
 
+def test_groups_are_written_where_there_are_some(tmp_path: Path) -> None:
+    days = [{**a_day(n), "population_group": np.array(["north"] * 2, object)} for n in (1, 2)]
+    files = write_simulated_files(tmp_path / "simulated", BANK, TRUTH, days)
+    table = pyarrow.parquet.read_table(files.responses)
+    assert table["population_group"].to_pylist() == ["north"] * 4
+    assert table.schema.names[:-1] == RESPONSE_SCHEMA.names
+
+
+def test_no_days_give_a_log_without_answers(tmp_path: Path) -> None:
+    files = write_simulated_files(tmp_path / "simulated", BANK, TRUTH, [])
+    assert files.response_count == 0
+    assert pyarrow.parquet.read_table(files.responses).schema.equals(RESPONSE_SCHEMA)
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(BadInputError, match=r"is not empty.*--force"):

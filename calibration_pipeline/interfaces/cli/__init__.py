@@ -14,6 +14,8 @@ _HERE = "calibration_pipeline.interfaces.cli"
 # is called, so that help answers at once.
 COMMANDS = {
     "demo": CommandEntry(f"{_HERE}.demo:demo", "All of it, embedded, on a simulated pool."),
+    "fit": CommandEntry(f"{_HERE}.fit:fit", "Fit a table of answers; no database needed."),
+    "doctor": CommandEntry(f"{_HERE}.doctor:doctor", "Check this installation before a first run."),
     "db": CommandEntry(f"{_HERE}.db:db", "Start, stop and look at the embedded PostgreSQL."),
     "migrate": CommandEntry(f"{_HERE}.data:migrate", "Create or upgrade the tables."),
     "import-bank": CommandEntry(f"{_HERE}.data:import_bank", "Add items to the bank."),

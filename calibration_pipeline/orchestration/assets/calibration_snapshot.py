@@ -113,7 +113,7 @@ def _draft(
         data_digest=digest_of(*state.window),
         links=links,
         population={
-            name: {"mean": population.mean, "sd": population.sd}
-            for name, population in published_populations(state, links).items()
+            name: {"mean": known.pooled_mean, "sd": known.pooled_sd}
+            for name, known in published_populations(state, links).items()
         },
     )

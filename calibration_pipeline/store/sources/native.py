@@ -11,6 +11,7 @@ import pyarrow.csv
 import sqlalchemy as sa
 from psycopg import sql
 
+from calibration_pipeline.records import OUTCOMES
 from calibration_pipeline.store.archive_format import MOMENT
 from calibration_pipeline.store.copy import driver_connection
 
@@ -24,6 +25,7 @@ ROW_REASONS = (
     "non_binary_score",
     "future_timestamp",
     "session_inconsistent",
+    "unknown_outcome",
 )
 
 ROW_SCHEMA = pa.schema(
@@ -42,11 +44,13 @@ ROW_SCHEMA = pa.schema(
         ("theta_at_presentation", pa.float64()),
         ("population_group", pa.string()),
         ("engine_version", pa.string()),
+        ("outcome", pa.string()),
     ]
 )
 
 # Uses response_log_session_started_at_idx. Whether the bank knows the item is part of the hash:
-# importing the item later changes what the day's extraction gives.
+# importing the item later changes what the day's extraction gives. The outcome seeds the hash, so
+# that a row without one has the checksum that it had before there were outcomes.
 _FINGERPRINTS = """
 SELECT width_bucket(r.session_started_at, CAST(:bounds AS timestamptz[])) AS day_number,
        count(*) AS row_count,
@@ -55,7 +59,7 @@ SELECT width_bucket(r.session_started_at, CAST(:bounds AS timestamptz[])) AS day
            r.response_id, r.session_id, r.candidate_id, r.item_id, r.content_version, r.score,
            r.answered_at, r.session_started_at, r.position, r.time_on_task_ms, r.option_selected,
            r.theta_at_presentation, r.population_group, r.engine_version, i.item_id IS NULL
-       ), 0)) AS checksum
+       ), coalesce(hashtextextended(r.outcome, 0), 0))) AS checksum
 FROM calibration.response_log AS r
 LEFT JOIN calibration.items AS i USING (item_id, content_version)
 WHERE r.session_started_at >= :first AND r.session_started_at < :last
@@ -64,7 +68,8 @@ GROUP BY 1
 
 # Uses response_log_session_started_at_idx. The order is that of the archive; among rows that
 # are the same answer the one logged first comes first. A time is in the future if it is later
-# than the moment the row was logged: unlike "later than now", that never changes.
+# than the moment the row was logged: unlike "later than now", that never changes. Scored is what
+# an answer is unless the log says otherwise, so both ways of saying it come out as null.
 _DAY = """
 COPY (
     WITH day AS (
@@ -77,7 +82,8 @@ COPY (
     )
     SELECT CASE
                WHEN i.item_id IS NULL THEN 1
-               WHEN d.score IS NULL THEN 2
+               WHEN d.outcome NOT IN ({outcomes}) THEN 6
+               WHEN d.score IS NULL AND coalesce(d.outcome, {scored}) = {scored} THEN 2
                WHEN d.score NOT IN (0, 1) THEN 3
                WHEN d.answered_at > d.ingested_at + {tolerance} THEN 4
                WHEN n.session_id IS NOT NULL THEN 5
@@ -85,7 +91,8 @@ COPY (
            END,
            d.session_id, d.candidate_id, d.session_started_at, d.item_id, d.content_version,
            d.score, d.answered_at, d.position, d.time_on_task_ms, d.option_selected,
-           d.theta_at_presentation, d.population_group, d.engine_version
+           d.theta_at_presentation, d.population_group, d.engine_version,
+           nullif(d.outcome, {scored})
     FROM day AS d
     LEFT JOIN calibration.items AS i USING (item_id, content_version)
     LEFT JOIN inconsistent AS n USING (session_id)
@@ -149,6 +156,8 @@ def stream_day(
         first=sql.Literal(day_start(day, timezone)),
         last=sql.Literal(day_start(day + timedelta(days=1), timezone)),
         tolerance=sql.Literal(CLOCK_TOLERANCE),
+        outcomes=sql.SQL(", ").join(map(sql.Literal, OUTCOMES)),
+        scored=sql.Literal(OUTCOMES[0]),
     )
     block = io.BytesIO()
     connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))

@@ -97,6 +97,21 @@ state_scales = sa.Table(
     sa.Column("converged", sa.Boolean, nullable=False),
     sa.Column("session_count", sa.BigInteger, nullable=False),
     sa.Column("response_count", sa.BigInteger, nullable=False),
+    sa.Column(
+        "population_groups",
+        postgresql.JSONB,
+        nullable=False,
+        server_default="[]",
+        comment="Groups of sessions, the largest first: name, mean, slope, sd, session_count.",
+    ),
+    sa.Column("common_start", Float, comment="Theta that the engine starts new candidates from."),
+    sa.Column(
+        "screening",
+        postgresql.JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="What was found in the answers: counts by kind.",
+    ),
     sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
     comment="What a night found out about each scale.",
 )

@@ -36,6 +36,11 @@ response_log = sa.Table(
     sa.Column("theta_at_presentation", Float, comment="The engine's ability estimate, theta."),
     sa.Column("population_group", sa.Text),
     sa.Column("engine_version", sa.Text),
+    sa.Column(
+        "outcome",
+        sa.Text,
+        comment="scored, omitted, not_reached or invalid; null is scored. Unchecked, like score.",
+    ),
     recorded_at("ingested_at"),
     comment="Answers as the test engine logged them. Kept for the retention period only.",
 )

@@ -8,7 +8,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from calibration_pipeline.store.bank import import_bank
-from calibration_pipeline.store.sources.native import ROW_SCHEMA, stream_day
+from calibration_pipeline.store.sources.native import ROW_SCHEMA, fingerprints, stream_day
 from calibration_pipeline_tests.store.answers import log, session
 
 DAY = date(2026, 3, 10)
@@ -26,6 +26,29 @@ def test_the_size_of_a_block_does_not_matter(engine: sa.Engine, bank_csv: Path) 
     assert whole.num_rows == 30
     assert len(blocks) > 3
     assert pa.concat_tables(blocks).combine_chunks() == whole.combine_chunks()
+
+
+def test_days_without_outcomes_look_as_they_did_before_there_were_any(engine: sa.Engine) -> None:
+    """Else every archived day would be extracted again after the migration."""
+    log(engine, session("a", "2026-03-10T10:00:00+00:00"))
+    with engine.begin() as connection:
+        before = connection.scalar(
+            sa.text(
+                "SELECT bit_xor(hash_record_extended(ROW(response_id, session_id, candidate_id, "
+                "item_id, content_version, score, answered_at, session_started_at, position, "
+                "time_on_task_ms, option_selected, theta_at_presentation, population_group, "
+                "engine_version, true), 0)) FROM calibration.response_log"
+            )
+        )
+        found = [fingerprints(connection, DAY, DAY, UTC)[DAY].checksum]
+        for outcome in ("omitted", "invalid"):
+            connection.execute(
+                sa.text("UPDATE calibration.response_log SET outcome = :outcome"),
+                {"outcome": outcome},
+            )
+            found.append(fingerprints(connection, DAY, DAY, UTC)[DAY].checksum)
+    assert found[0] == before
+    assert len(set(found)) == 3
 
 
 def test_a_day_without_rows_gives_no_block(engine: sa.Engine) -> None:

@@ -1,0 +1,113 @@
+"""The part of the items' uncertainty that they share: where the scale is.
+
+Standard errors from an item's own information take all other items and the population as known.
+But the scale that they define is an estimate as well: all difficulties can be off together by a
+shift, and all items by a stretch. With few anchors, or few sessions, that part dominates.
+
+Let L = Wᵀφ be the estimates of shift and stretch that are best if items were independent, with
+covariance C. The columns of Σ W, Σ the covariance of everything, follow without Σ: they are how
+the fit answers to a small pull on L (a linear term in the objective). What they exceed C W by is
+the common part, and it has rank two:
+
+    Σ ≈ C + ℓ ℓᵀ   with   ℓ = U (Wᵀ U)^(−½),   U = Σ W − C W.
+
+The derivative of a mode by a linear term is the inverse of the observed information, see Cook
+(1986), Journal of the Royal Statistical Society B 48, 133–169.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.irt.cycles import Cycles, ItemProblem, Values
+from calibration_pipeline.irt.em import EMResult
+from calibration_pipeline.irt.expectation import MarginalDerivatives
+from calibration_pipeline.irt.model import BoolArray, FloatArray, to_internal
+from calibration_pipeline.irt.priors import LearnedPrior
+from calibration_pipeline.irt.responses import ResponseData
+
+TOLERANCE_SHARE = 0.1
+"""Answers to a pull are differences of two fits: both converge further than a fit alone has to."""
+
+
+def common_loadings(
+    data: ResponseData,
+    problem: ItemProblem,
+    result: EMResult,
+    found: MarginalDerivatives,
+    configuration: EMConfiguration,
+) -> FloatArray:
+    """Change of φ per standard deviation of the scale's two common errors, ``(n_items, 3, 2)``.
+
+    An item's covariance grows by ``loadings[j] @ loadings[j].T``, and that of two items is
+    ``loadings[j] @ loadings[k].T``. What is fixed has none.
+
+    Parameters
+    ----------
+    data, problem, configuration
+        As given to `em.fit`.
+    result
+        What it gave back.
+    found
+        Derivatives at the result.
+    """
+    free = problem.free
+    priors = result.priors
+    of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
+    covariance = of_items.posterior_covariance(free, found.information)
+    settings = replace(configuration, tolerance=TOLERANCE_SHARE * configuration.tolerance)
+    is_learned = isinstance(priors, LearnedPrior)
+    cycles = Cycles(data, problem, settings, is_bounded=not is_learned)
+    internal = np.where(free, to_internal(result.parameters), to_internal(problem.start))
+    start = Values(internal, result.population, priors)
+    weights = _best_weights(covariance, internal, free)
+    if weights.shape[2] == 0:
+        return np.zeros((data.n_items, 3, 2))
+    base = cycles.run(start, "common", result.tilt).values
+    alone = np.einsum("jkm,jmn->jkn", covariance, weights)
+    spread = np.einsum("jkn,jkn->n", weights, alone)
+    excess = np.empty_like(alone)
+    for column in range(weights.shape[2]):
+        pull = weights[:, :, column] / np.sqrt(spread[column] + 1.0 / data.n_sessions)
+        pulled = cycles.run(base, "common", replace(result.tilt, linear=pull)).values
+        answer = (
+            (pulled.internal - base.internal)
+            / np.linalg.norm(pull)
+            * np.linalg.norm(weights[:, :, column])
+        )
+        excess[:, :, column] = np.where(free, answer, 0.0) - alone[:, :, column]
+    loadings = _factor(excess, weights)
+    return np.concatenate([loadings, np.zeros((data.n_items, 3, 2 - loadings.shape[2]))], axis=2)
+
+
+def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray) -> FloatArray:
+    """W: weighted least squares of shift and stretch on all free coordinates, ``(n, 3, ≤ 2)``.
+
+    A single item has a shift only.
+    """
+    centre = internal[free[:, 1], 1].mean() if free[:, 1].any() else 0.0
+    shift = np.zeros_like(internal)
+    shift[:, 1] = 1.0
+    stretch = np.zeros_like(internal)
+    stretch[:, 0], stretch[:, 1] = -1.0, internal[:, 1] - centre
+    design = np.where(free[:, :, None], np.stack([shift, stretch], axis=2), 0.0)
+    fixed = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
+    pairs = free[:, :, None] & free[:, None, :]
+    precision = np.where(pairs, np.linalg.inv(covariance + fixed), 0.0)
+    weighted = np.einsum("jkm,jmn->jkn", precision, design)
+    normal = np.einsum("jkn,jkp->np", design, weighted)
+    if not free[:, 1].any():
+        return np.empty((*internal.shape, 0))
+    if free[:, 1].sum() < 2:
+        return np.asarray(weighted[:, :, :1] / normal[0, 0])
+    return np.asarray(weighted @ np.linalg.inv(normal))
+
+
+def _factor(excess: FloatArray, weights: FloatArray) -> FloatArray:
+    """ℓ with ℓ ℓᵀ W = U; directions in which nothing is common are left out."""
+    common = np.einsum("jkn,jkp->np", weights, excess)
+    values, vectors = np.linalg.eigh(0.5 * (common + common.T))
+    usable = values > 1e-9 * max(values.max(), 0.0)
+    root = np.where(usable, 1.0 / np.sqrt(np.where(usable, values, 1.0)), 0.0)
+    return np.asarray(excess @ (vectors * root))
