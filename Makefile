@@ -13,6 +13,9 @@ REQUIREMENTS := pyproject.toml constraints.txt
 MADE := $(VENV)/.made
 CORE := $(VENV)/.core-installed
 FULL := $(VENV)/.full-installed
+# The estimators that ours is compared with; one of them needs an older NumPy.
+PEERS_VENV := .venv-peers
+PEERS := $(PEERS_VENV)/.installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -48,8 +51,8 @@ format: $(FULL)  ## Rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(FULL)  ## Time the estimator and compare it with its peers
-	@$(BIN)/python benchmarks/run.py
+bench: $(FULL) $(PEERS)  ## Compare the estimator with others; BENCH_QUICK=1 leaves out the longest
+	@$(BIN)/python -m benchmarks.run $(if $(BENCH_QUICK),,--large) $(if $(ONLY),--only $(ONLY)) $(if $(LIMIT),--limit $(LIMIT))
 
 $(MADE):
 	@command -v '$(PYTHON)' >/dev/null || { \
@@ -71,3 +74,10 @@ $(FULL): $(REQUIREMENTS) | $(MADE)
 	@echo "Installing the pipeline, its tests' tools and PyTorch into $(VENV) (a few minutes the first time)"
 	@$(PIP) --editable '.[dev,bayes]'
 	@touch $(CORE) $@
+
+$(PEERS): benchmarks/peers.txt | $(MADE)
+	@echo "Installing the other estimators into $(PEERS_VENV)"
+	@'$(PYTHON)' -m venv $(PEERS_VENV)
+	@echo '*' > $(PEERS_VENV)/.gitignore
+	@$(PEERS_VENV)/bin/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@touch $@
