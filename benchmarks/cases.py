@@ -179,7 +179,8 @@ def _sparse(name: str) -> Case:
     )
     free = np.ones((n_items, 3), bool)
     start = np.tile(from_internal(POOL[None, :, 0], np.array([True])), (n_items, 1))
-    problem = ItemProblem(start, free, ItemPriors.normal(POOL[:, 0], POOL[:, 1], free))
+    priors = ItemPriors.normal(POOL[:, 0], POOL[:, 1], free).over_intercepts(free)
+    problem = ItemProblem(start, free, priors)
     return Case(name, data, truth, problem, Population(), POOL, np.ones(n_items, bool))
 
 

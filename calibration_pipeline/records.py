@@ -240,6 +240,34 @@ class ScaleState:
 
 
 @dataclass(frozen=True)
+class ItemDifference:
+    """How an item works in one population group, compared with another at equal ability.
+
+    Attributes
+    ----------
+    key
+        The item.
+    group, reference
+        Names of the two groups.
+    shift, shift_se
+        How much harder the item is for the group, on the stored scale; and its standard error.
+    mh_delta, mh_delta_se
+        The same as a Mantel–Haenszel delta: negative where it is harder.
+    adjusted_p_value
+        Smallest false discovery rate, over the items that were compared, at which it differs.
+    """
+
+    key: ItemKey
+    group: str
+    reference: str
+    shift: float
+    shift_se: float
+    mh_delta: float
+    mh_delta_se: float
+    adjusted_p_value: float
+
+
+@dataclass(frozen=True)
 class CalibrationState:
     """Everything the next night needs, and the night's fit. Keyed by (partition, attempt).
 
@@ -284,6 +312,9 @@ class CalibrationState:
         What it was computed from.
     digest
         SHA-256 of the content, without ids of runs, times or triggers.
+    differences
+        Every item with enough answers in the largest population group and another one, by item
+        and group; empty where the answers name fewer than two groups.
     """
 
     partition: date
@@ -315,6 +346,7 @@ class CalibrationState:
     anchor_digest: str
     configuration_digest: str
     digest: str
+    differences: tuple[ItemDifference, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -130,15 +130,14 @@ class Programme:
         return found
 
     def log_like(self, session_id: str, day: date, **changes: str) -> int:
-        """Log a copy of a day's first session again; give its number of answers.
+        """Log a copy of a day's first session, of another candidate; give its number of answers.
 
         `changes` are SQL expressions by column, which replace the copied values.
         """
-        columns = {
-            name: name
-            for name in ("candidate_id", "item_id", "content_version", "score", "answered_at")
-        } | {"session_started_at": "session_started_at", "position": "position"}
-        chosen = columns | {"session_id": f"'{session_id}'"} | changes
+        copied = ("item_id", "content_version", "score", "answered_at", "session_started_at")
+        columns = {name: name for name in (*copied, "position")}
+        new = {"session_id": f"'{session_id}'", "candidate_id": f"'candidate of {session_id}'"}
+        chosen = columns | new | changes
         statement = (
             f"INSERT INTO calibration.response_log ({', '.join(chosen)}) "  # noqa: S608 - a test's
             f"SELECT {', '.join(chosen.values())} FROM calibration.response_log "

@@ -24,9 +24,11 @@ from calibration_pipeline.irt.cycles import Cycles, ItemProblem, Values
 from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import MarginalDerivatives
 from calibration_pipeline.irt.model import BoolArray, FloatArray, to_internal
-from calibration_pipeline.irt.priors import LearnedPrior
+from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.responses import ResponseData
 
+ENOUGH_RESPONSES = 2_000_000
+"""Of more, a regular sample of the sessions tells how the items hang together just as well."""
 TOLERANCE_SHARE = 0.1
 """Answers to a pull are differences of two fits: both converge further than a fit alone has to."""
 
@@ -52,33 +54,48 @@ def common_loadings(
     found
         Derivatives at the result.
     """
-    free = problem.free
-    priors = result.priors
-    of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
-    covariance = of_items.posterior_covariance(free, found.information)
-    settings = replace(configuration, tolerance=TOLERANCE_SHARE * configuration.tolerance)
+    step = 1 + data.n_responses // ENOUGH_RESPONSES
+    problem, result, information = _shared(problem, result, found.information, step)
+    free, priors = problem.free, result.priors
     is_learned = isinstance(priors, LearnedPrior)
-    cycles = Cycles(data, problem, settings, is_bounded=not is_learned)
+    of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
+    covariance = of_items.posterior_covariance(free, information)
     internal = np.where(free, to_internal(result.parameters), to_internal(problem.start))
-    start = Values(internal, result.population, priors)
     weights = _best_weights(covariance, internal, free)
-    if weights.shape[2] == 0:
+    if not weights.shape[2]:
         return np.zeros((data.n_items, 3, 2))
+    settings = replace(configuration, tolerance=TOLERANCE_SHARE * configuration.tolerance)
+    cycles = Cycles(data.every(step), problem, settings, is_bounded=not is_learned)
+    start = Values(internal, result.population, priors)
     base = cycles.run(start, "common", result.tilt).values
     alone = np.einsum("jkm,jmn->jkn", covariance, weights)
-    spread = np.einsum("jkn,jkn->n", weights, alone)
+    spread = np.einsum("jkn,jkn->n", weights, alone) + 1.0 / cycles.data.n_sessions
     excess = np.empty_like(alone)
-    for column in range(weights.shape[2]):
-        pull = weights[:, :, column] / np.sqrt(spread[column] + 1.0 / data.n_sessions)
-        pulled = cycles.run(base, "common", replace(result.tilt, linear=pull)).values
-        answer = (
-            (pulled.internal - base.internal)
-            / np.linalg.norm(pull)
-            * np.linalg.norm(weights[:, :, column])
-        )
+    for column, pull in enumerate(1.0 / np.sqrt(spread)):
+        tilt = replace(result.tilt, linear=pull * weights[:, :, column])
+        pulled = cycles.run(base, "common", tilt).values
+        answer = (pulled.internal - base.internal) / pull
         excess[:, :, column] = np.where(free, answer, 0.0) - alone[:, :, column]
-    loadings = _factor(excess, weights)
-    return np.concatenate([loadings, np.zeros((data.n_items, 3, 2 - loadings.shape[2]))], axis=2)
+    loadings = np.zeros((data.n_items, 3, 2))
+    loadings[:, :, : weights.shape[2]] = _factor(excess, weights) / np.sqrt(step)
+    return loadings
+
+
+def _shared(
+    problem: ItemProblem, result: EMResult, information: FloatArray, step: int
+) -> tuple[ItemProblem, EMResult, FloatArray]:
+    """One part in `step` of all that is known: covariances come out `step` times as large."""
+    if step == 1:
+        return problem, result, information
+    priors = result.priors
+    if isinstance(priors, ItemPriors):
+        priors = ItemPriors(priors.precision / step, priors.linear / step)
+    tilt = replace(result.tilt, spread=result.tilt.spread / step)
+    return (
+        replace(problem, priors=priors),
+        replace(result, priors=priors, tilt=tilt),
+        information / step,
+    )
 
 
 def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray) -> FloatArray:

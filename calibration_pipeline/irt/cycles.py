@@ -29,6 +29,8 @@ from calibration_pipeline.irt.responses import ResponseData
 
 SCORING_STEPS = 5
 ANDERSON_MEMORY = 6
+LARGEST_MIXING_STEP = 5.0
+"""A combination that moves any coordinate further has lost its way."""
 EXPANSION_DAMPING = 0.7
 """Each expansion that lowered the objective shortens the later ones: the scale has settled."""
 BOUND_FREEDOM = 10.0
@@ -178,7 +180,8 @@ class Cycles:
 
     def run(self, values: Values, phase: str, tilt: Tilt) -> End:
         """Repeat E- and M-step until nothing moves, or the limit is reached."""
-        expands = self.may_expand(values.population) and not tilt.holds_scale
+        is_untouched = not tilt.holds_scale and tilt.linear is None  # a pull is tied to the scale
+        expands = is_untouched and self.may_expand(values.population)
         mixing = AndersonMixing(ANDERSON_MEMORY)
         fallbacks: list[Values] = []
         best: Evaluation | None = None
@@ -199,7 +202,7 @@ class Cycles:
                 if expands:
                     image = self._expand(values, plain, found.expectation, damping, tilt)
                     fallbacks = [image, self._without_expansion(plain, image)]
-                change = self._largest_change(found, image)
+                change = self._largest_change(found, values, image)
                 values = self._mixed(mixing, values, image)
             trace.append(_diagnostics(cycle, phase, best or found, change, is_undone))
             if change < self.configuration.tolerance:
@@ -295,13 +298,22 @@ class Cycles:
             return replace(plain, population=image.population)
         return plain
 
-    def _largest_change(self, found: Evaluation, image: Values) -> float:
+    def _largest_change(self, found: Evaluation, values: Values, image: Values) -> float:
+        """Of items and population: where every item is fixed, it alone moves."""
         after = from_internal(image.internal, self.problem.has_guessing)
-        return float(np.abs(after - found.parameters).max(initial=0.0))
+        items = float(np.abs(after - found.parameters).max(initial=0.0))
+        before, population = values.population, image.population
+        moved = [population.mean - before.mean, population.slope - before.slope]
+        moved.append(population.sd - before.sd)
+        return max(items, float(np.abs(moved).max()))
 
     def _mixed(self, mixing: AndersonMixing, values: Values, image: Values) -> Values:
         """Combine the last cycles; bounds hold whatever the combination says."""
-        vector = mixing.propose(self._to_vector(values), self._to_vector(image))
+        unmixed = self._to_vector(image)
+        vector = mixing.propose(self._to_vector(values), unmixed)
+        if not (np.abs(vector - unmixed) <= LARGEST_MIXING_STEP).all():
+            mixing.forget()
+            return image
         free, population, priors = self.problem.free, image.population, image.priors
         n_free, n_groups = int(free.sum()), population.n_groups
         internal = image.internal.copy()

@@ -118,6 +118,7 @@ def differential_functioning(
     n_groups: int | None = None,
     reference: int | None = None,
     free: BoolArray | None = None,
+    compared: BoolArray | None = None,
     minimum_answers: float = 1.0,
 ) -> DifferentialFunctioning:
     """Test every item for a shift of its difficulty between each group and the reference group.
@@ -142,6 +143,8 @@ def differential_functioning(
     free
         ``(n_items, 3)`` coordinates of φ that were estimated; all if left out. Saying that a
         Rasch item's slope was not makes its test more powerful.
+    compared
+        ``(n_items,)`` items to test; all if left out. Answers to the others tell of ability only.
     minimum_answers
         Answers that an item needs in both groups.
 
@@ -163,8 +166,11 @@ def differential_functioning(
     if reference is None:
         reference = int(answers.sum(axis=1).argmax())
     is_free = np.ones((data.n_items, 3), np.bool_) if free is None else free
+    needed = np.full(data.n_items, float(minimum_answers))
+    if compared is not None:
+        needed[~compared] = np.inf
     contrasts = tuple(
-        _refined_contrast(fitted, sums, focal, reference, is_free, minimum_answers)
+        _refined_contrast(fitted, sums, focal, reference, is_free, needed)
         for focal in range(n_groups)
         if focal != reference
     )
@@ -177,7 +183,7 @@ def _refined_contrast(
     focal: int,
     reference: int,
     free: BoolArray,
-    minimum_answers: float,
+    minimum_answers: FloatArray,
 ) -> GroupContrast:
     """Test one focal group; then again with difficulties of its own for the items that differ."""
     contrast = contrast_groups(focal, sums[focal], sums[reference], free, minimum_answers)

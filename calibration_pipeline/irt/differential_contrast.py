@@ -140,7 +140,7 @@ def contrast_groups(
     focal: GroupSums,
     reference: GroupSums,
     free: BoolArray,
-    minimum_answers: float,
+    minimum_answers: FloatArray | float,
     applied: FloatArray | float = 0.0,
 ) -> GroupContrast:
     """Test every item of one focal group.
@@ -154,13 +154,13 @@ def contrast_groups(
     free
         ``(n_items, 3)`` coordinates of φ that were estimated.
     minimum_answers
-        Answers that an item needs in both groups.
+        Answers that an item needs in both groups, the same for all or ``(n_items,)``.
     applied
         ``(n_items,)`` shift of b between the groups with which the sums were taken already.
     """
     score, variance = _efficient_scores(focal, reference, free)
     score = score + np.asarray(applied)[..., None] * variance[:, :, 1]
-    enough = np.minimum(focal.answers, reference.answers) >= max(minimum_answers, 1e-12)
+    enough = np.minimum(focal.answers, reference.answers) >= np.maximum(minimum_answers, 1e-12)
     is_tested = enough & (variance[:, 1, 1] > _SMALLEST_INFORMATION)
     if is_tested.sum() < 2:
         is_tested = np.zeros_like(is_tested)  # alone, an item is the average item
@@ -271,11 +271,11 @@ def ets_classes(mh_delta: FloatArray, standard_error: FloatArray) -> NDArray[np.
     return np.where(is_negligible, "A", np.where((size >= ETS_LARGE) & is_above, "C", "B"))
 
 
-def _why_untested(focal: GroupSums, reference: GroupSums, minimum_answers: float) -> str:
+def _why_untested(
+    focal: GroupSums, reference: GroupSums, minimum_answers: FloatArray | float
+) -> str:
     for name, sums in (("focal", focal), ("reference", reference)):
         if not sums.answers.any():
             return f"the {name} group has no answers"
-    return (
-        f"fewer than two items have {max(minimum_answers, 1):g} answers in both groups "
-        "and tell of a shift"
-    )
+    fewest = max(float(np.min(np.asarray(minimum_answers, float), initial=np.inf)), 1.0)
+    return f"fewer than two items have {fewest:g} answers in both groups and tell of a shift"

@@ -128,6 +128,25 @@ class ResponseData:
             weights=None if self.weights is None else self.weights[answers],
         )
 
+    def every(self, step: int) -> "ResponseData":
+        """Keep each session whose number is a multiple of `step`."""
+        if step == 1:
+            return self
+        sessions = np.arange(0, self.n_sessions, step)
+        lengths = np.diff(self.session_offsets)[sessions]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        answers = np.repeat(self.session_offsets[sessions] - offsets[:-1], lengths)
+        answers += np.arange(offsets[-1])
+        cells = self.cells and replace(self.cells, cell=self.cells.cell[sessions])
+        return replace(
+            self,
+            session_offsets=offsets,
+            item=self.item[answers],
+            correct=self.correct[answers],
+            weights=None if self.weights is None else self.weights[answers],
+            cells=cells,
+        )
+
     @classmethod
     def from_long(
         cls, person: Sequence[object], item: NDArray[np.integer], correct: NDArray[np.integer]

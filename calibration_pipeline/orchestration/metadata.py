@@ -15,6 +15,8 @@ from calibration_pipeline.records import (
     DayRevision,
     Flag,
     ScaleLink,
+    ScaleState,
+    ScreeningCounts,
     SnapshotItem,
 )
 
@@ -69,6 +71,9 @@ def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -
         ),
         "population mean": _rounded(state.scales[0].population_mean),
         "population sd": _rounded(state.scales[0].population_sd),
+        "groups": dg.MetadataValue.md(_table_of_groups(state.scales)),
+        "items compared between groups": len({found.key for found in state.differences}),
+        **_of_answers([scale.screening for scale in state.scales]),
         "starts from": str(state.parent[0]) if state.parent else "the first night",
         "folded through": str(state.folded_through),
         "state digest": state.digest,
@@ -170,6 +175,38 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _median_error(state: CalibrationState, rows: np.ndarray) -> float:
     variances = state.covariance[rows, 1, 1]
     return _rounded(np.sqrt(np.median(variances))) if len(variances) else 0.0
+
+
+def _table_of_groups(scales: Sequence[ScaleState]) -> str:
+    return table(
+        ("scale", "group", "mean", "slope on the start", "sd", "sessions"),
+        [
+            (s.name, g.name, f"{g.mean:.3f}", f"{g.slope:.3f}", f"{g.sd:.3f}", g.session_count)
+            for s in scales
+            for g in s.groups
+        ],
+    )
+
+
+def _of_answers(scales: Sequence[ScreeningCounts]) -> Metadata:
+    """What was found in the answers, over all scales; a share of nothing is left out."""
+
+    def total(name: str) -> int:
+        return sum(getattr(counts, name) for counts in scales)
+
+    answers, sessions = total("answers"), total("sessions") + total("short_sessions")
+    shares = {
+        "share of rapid guesses": (total("rapid_guesses"), answers if total("timed_items") else 0),
+        "share of repeated exposures": (total("repeated_exposures"), answers),
+        "share of aberrant sessions": (total("aberrant_sessions"), total("judged_sessions")),
+        "share of short sessions": (total("short_sessions"), sessions),
+    }
+    return {
+        **{name: _rounded(count / whole) for name, (count, whole) in shares.items() if whole},
+        "items omitted": total("omitted"),
+        "items not reached": total("not_reached"),
+        "invalid answers": total("invalid"),
+    }
 
 
 def _rounded(value: float) -> float:

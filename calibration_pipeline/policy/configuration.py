@@ -68,6 +68,14 @@ class CalibrationConfiguration:
         Whether groups of candidates, and the ability that sessions start from, tell abilities.
     minimum_group_sessions
         A smaller group of candidates is merged into the largest.
+    differential_minimum_answers
+        Answers in the window that an item needs in each of two groups to be compared (200 in the
+        smaller one: Zwick 2012, ETS Research Report RR-12-08).
+    differential_mh_delta
+        Mantel–Haenszel delta from which a difference between groups is flagged; class B begins
+        at 1.
+    differential_false_discovery_rate
+        Share of false alarms among the credible flags of one group.
     em
         Settings of the estimator.
     """
@@ -109,6 +117,9 @@ class CalibrationConfiguration:
     use_population_groups: bool = True
     use_starting_ability: bool = True
     minimum_group_sessions: int = 200
+    differential_minimum_answers: int = 200
+    differential_mh_delta: float = 1.0
+    differential_false_discovery_rate: float = 0.05
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:
@@ -122,16 +133,19 @@ class CalibrationConfiguration:
         for name in ("window_days", "minimum_responses", "trust_threshold",
                      "minimum_session_answers", "minimum_items_per_scale",
                      "minimum_anchor_responses", "rapid_guess_minimum_times",
-                     "minimum_group_sessions"):  # fmt: skip
+                     "minimum_group_sessions", "differential_minimum_answers"):  # fmt: skip
             require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         for name in ("forgetting_half_life_days", "difficulty_drift", "credible_z",
                      "guessing_rise", "maximum_anchor_shift", "misfit_low",
-                     "rapid_guess_cap_seconds", "aberrant_session_z"):  # fmt: skip
+                     "rapid_guess_cap_seconds", "aberrant_session_z",
+                     "differential_mh_delta"):  # fmt: skip
             require(getattr(self, name) > 0, f"{name} must be above 0")
         for name in ("maximum_quarantined_share", "maximum_moved_share", "maximum_exposure_rate",
                      "rapid_guess_share", "rapid_guess_weight",
                      "aberrant_session_weight"):  # fmt: skip
             require(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
+        rate = self.differential_false_discovery_rate
+        require(0 < rate < 1, "differential_false_discovery_rate must lie between 0 and 1")
         for name in ("omitted_answers", "not_reached_answers", "invalid_answers"):
             require(getattr(self, name) in ("wrong", "absent"), f"{name} must be wrong or absent")
         for name in ("linking_slope_range", "linking_intercept_range", "population_mean_range",

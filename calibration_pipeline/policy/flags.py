@@ -10,6 +10,7 @@ import numpy as np
 
 from calibration_pipeline.irt.model import standard_errors
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.differential import differential_flags
 from calibration_pipeline.policy.movement import Movement, credible_movement
 from calibration_pipeline.records import CalibrationState, Flag
 
@@ -40,6 +41,7 @@ def raise_flags(
         *_low_discrimination(state, configuration),
         *_misfits(state, configuration),
         *_anchor_drifts(state, configuration),
+        *differential_flags(state.differences, configuration),
     ]
     if earlier is not None:
         movement = credible_movement(state, earlier)

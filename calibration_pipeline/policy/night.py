@@ -18,6 +18,7 @@ from calibration_pipeline.policy.carrying import (
     starting_values,
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.differential import item_differences
 from calibration_pipeline.policy.digests import with_digest
 from calibration_pipeline.policy.populations import STANDARD, KnownPopulation
 from calibration_pipeline.policy.scale_fit import (
@@ -303,4 +304,13 @@ def _assemble(
         anchor_digest=inputs.anchors.digest,
         configuration_digest=configuration.digest,
         digest="",
+        differences=tuple(
+            difference
+            for number, fit in enumerate(fits)
+            for difference in item_differences(
+                fit.compared,
+                [bank.keys[j] for j in np.flatnonzero(bank.scale_index == number)],
+                fit.state.linking_slope,
+            )
+        ),
     )

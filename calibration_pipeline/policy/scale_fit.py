@@ -19,6 +19,7 @@ from calibration_pipeline.irt.model import from_internal, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.differential import ComparedGroups, compare_groups
 from calibration_pipeline.policy.population_groups import EVERYBODY
 from calibration_pipeline.policy.populations import (
     STANDARD,
@@ -84,6 +85,7 @@ class ScaleFit:
     infit_se: FloatArray
     outfit_se: FloatArray
     state: ScaleState
+    compared: ComparedGroups | None = None
 
 
 def fit_scale(
@@ -132,7 +134,9 @@ def fit_scale(
             prior_precision=np.where(items.free, result.priors.sd**-2, items.prior_precision),
         )
     fitted = _Fitted(data, result, found.of_items(len(items.start)), loadings[: len(items.start)])
-    return _stated_on_scale(name, items, answers, fitted, configuration)
+    stated = _stated_on_scale(name, items, answers, fitted, configuration)
+    compared = compare_groups(answers, data, items.free, result, configuration)
+    return replace(stated, compared=compared)
 
 
 @dataclass(frozen=True)

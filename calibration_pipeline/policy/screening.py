@@ -124,7 +124,13 @@ def screen(
         item, copies = onto_copies(data.item, is_repeat, n_items)
         data = replace(data, item=item, n_items=n_items + len(copies))
     return ScaleResponses(
-        replace(data, weights=weights), np.flatnonzero(kept), copies, basis, counts
+        replace(data, weights=weights),
+        np.flatnonzero(kept),
+        copies,
+        basis,
+        counts,
+        log_group=answers.population_group[kept],
+        log_group_names=answers.group_names,
     )
 
 

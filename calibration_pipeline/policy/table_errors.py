@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 
 from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.irt.common_uncertainty import common_loadings
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.expectation import MarginalDerivatives
 from calibration_pipeline.irt.model import FloatArray
 from calibration_pipeline.irt.observed_information import (
     MAXIMUM_PARAMETERS,
@@ -51,7 +53,7 @@ def state_items(
     data: ResponseData,
     problem: ItemProblem,
     result: EMResult,
-    information: FloatArray,
+    found: MarginalDerivatives,
     method: ErrorMethod,
     configuration: EMConfiguration,
     *,
@@ -60,8 +62,9 @@ def state_items(
     """Give items and their covariances.
 
     'information' inverts what an item's answers say beyond their sessions' other answers, plus
-    the prior's precision. Where the population's spread is estimated and no fixed item holds it,
-    the error of the spread is common to all items; it comes from the profile of the objective.
+    the prior's precision, and adds what all items share: the error of the scale. Where the
+    population's spread is estimated and no fixed item holds it, that error comes from the profile
+    of the objective.
     'oakes' inverts the observed information over all parameters at once.
 
     Parameters
@@ -70,8 +73,8 @@ def state_items(
         What was fitted. Coordinates at a bound must not be free: they have no normal error.
     result
         The fit.
-    information
-        ``(n_items, 3, 3)`` from `marginal_derivatives`.
+    found
+        Derivatives at the fit.
     method
         Which of the two.
     standardise
@@ -87,9 +90,12 @@ def state_items(
     priors = result.priors
     if isinstance(priors, LearnedPrior):
         priors = priors.for_items(problem.free)
-    covariance = _inverses(information + priors.precision, problem)
+    covariance = _inverses(found.information + priors.precision, problem)
     population = result.population
     if not population.sd_is_estimated or population.mean_is_estimated:
+        if np.isfinite(covariance).all():
+            loadings = common_loadings(data, problem, result, found, configuration)
+            covariance += loadings @ loadings.transpose(0, 2, 1)
         return StatedItems(result.parameters, covariance, np.nan)
     variance, movement = _profile_spread(data, problem, result, configuration)
     known = variance if np.isfinite(variance) else 0.0

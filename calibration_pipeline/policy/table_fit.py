@@ -117,7 +117,7 @@ def fit_table(
     at_bound = is_at_bound(result.parameters, free, configuration)
     inside = replace(solution.problem, start=result.parameters, free=free & ~at_bound)
     stated = state_items(
-        task.data, inside, result, found.information, options.standard_errors, configuration.em,
+        task.data, inside, result, found, options.standard_errors, configuration.em,
         standardise=task.standardises,
     )  # fmt: skip
     errors = _standard_errors(task, inside, stated)

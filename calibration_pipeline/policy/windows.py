@@ -54,6 +54,11 @@ class ScaleResponses:
         What the answers were screened with; None if they were not.
     counts
         What the screening found; None if there was none.
+    log_group
+        ``(data.n_sessions,)`` place in `log_group_names` of each session's group in the response
+        log, −1 where it names none.
+    log_group_names
+        The groups, in alphabetical order.
     """
 
     data: ResponseData
@@ -61,6 +66,8 @@ class ScaleResponses:
     copies: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     basis: ScreeningBasis | None = None
     counts: ScreeningCounts | None = None
+    log_group: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    log_group_names: tuple[str, ...] = ()
 
 
 def window_days(partition: date, length: int) -> list[date]:

@@ -28,6 +28,9 @@ REASONS = {
     "anchor_drift": Reason("Anchor drift", limits_change=True, limit_mark="±"),
     "guessing_rise": Reason("Guessing rise", limits_change=True, limit_mark="+"),
     "low_discrimination": Reason("Low discrimination"),
+    "differential_functioning": Reason(
+        "Difference between groups (Mantel–Haenszel delta)", limits_change=True, limit_mark="±"
+    ),
     "misfit_infit": Reason("Misfit (infit)"),
     "misfit_outfit": Reason("Misfit (outfit)"),
 }

@@ -21,6 +21,7 @@ from calibration_pipeline.records import (
     ScaleState,
     SnapshotItem,
 )
+from calibration_pipeline.reports.answers_found import Finding, answers_found
 from calibration_pipeline.reports.flag_groups import group_flags, reason_of
 from calibration_pipeline.reports.pool_changes import (
     count_sources,
@@ -108,7 +109,10 @@ def render_nightly_page(page: NightlyPage) -> str:
         others=group_flags(
             [flag for flag in page.flags if not flag.is_credible], limit=OTHERS_SHOWN_PER_REASON
         ),
+        compared_count=len({difference.key for difference in page.state.differences}),
         scale_of=_scale_of(page),
+        found=_found(page.state),
+        has_groups=any(map(_has_groups, page.state.scales)),
         counted=counted,
         **_pool(page),
     )
@@ -160,6 +164,16 @@ def _scale_rows(page: NightlyPage) -> list[ScaleRow]:
         )
         for scale in page.state.scales
     ]
+
+
+def _found(state: CalibrationState) -> list[tuple[ScaleState, tuple[Finding, ...]]]:
+    pairs = [(scale, answers_found(scale)) for scale in state.scales]
+    return [(scale, findings) for scale, findings in pairs if findings]
+
+
+def _has_groups(scale: ScaleState) -> bool:
+    """Say whether the groups tell more than the scale's mean and spread."""
+    return len(scale.groups) > 1 or any(group.slope for group in scale.groups)
 
 
 def _scale_of(page: NightlyPage) -> dict[ItemKey, str]:

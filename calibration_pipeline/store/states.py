@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from calibration_pipeline.records import (
     CalibrationState,
     GroupPopulation,
+    ItemDifference,
     ScaleState,
     ScreeningCounts,
 )
 from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.tables import (
     calibration_states,
+    state_differences,
     state_items,
     state_scales,
     state_windows,
@@ -62,6 +64,17 @@ _ITEM_COLUMNS = (
     "content_version",
     *_VECTORS,
     *(column for column, _ in _SCALARS.values()),
+)
+_DIFFERENCE_VALUES = ("shift", "shift_se", "mh_delta", "mh_delta_se", "adjusted_p_value")
+_DIFFERENCE_COLUMNS = (
+    "partition",
+    "attempt",
+    "position",
+    "item_id",
+    "content_version",
+    "population_group",
+    "reference_group",
+    *_DIFFERENCE_VALUES,
 )
 _SCALE_FIELDS = (
     "fitted",
@@ -113,12 +126,8 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
             ("partition", "attempt", "day", "revision", "digest"),
             ([*key, *entry] for entry in state.window),
         )
-        copy_rows(
-            connection,
-            state_items,
-            _ITEM_COLUMNS,
-            _item_rows(state),
-        )
+        copy_rows(connection, state_items, _ITEM_COLUMNS, _item_rows(state))
+        copy_rows(connection, state_differences, _DIFFERENCE_COLUMNS, _difference_rows(state))
 
 
 def _header(state: CalibrationState) -> dict[str, Any]:
@@ -167,6 +176,22 @@ def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
         yield [state.partition, state.attempt, position, *key, *values]
 
 
+def _difference_rows(state: CalibrationState) -> Iterator[list[Any]]:
+    for position, found in enumerate(state.differences):
+        values = [getattr(found, name) for name in _DIFFERENCE_VALUES]
+        names = [*found.key, found.group, found.reference]
+        yield [state.partition, state.attempt, position, *names, *values]
+
+
+def _item_difference(row: sa.Row[Any]) -> ItemDifference:
+    return ItemDifference(
+        key=(row.item_id, row.content_version),
+        group=row.population_group,
+        reference=row.reference_group,
+        **{name: getattr(row, name) for name in _DIFFERENCE_VALUES},
+    )
+
+
 def read_state(
     engine: sa.Engine, partition: date, attempt: int | None = None
 ) -> CalibrationState | None:
@@ -182,6 +207,8 @@ def read_state(
         scales = _rows(connection, state_scales, header, state_scales.c.position)
         window = _rows(connection, state_windows, header, state_windows.c.day)
         items = _rows(connection, state_items, header, state_items.c.position)
+        order = state_differences.c.position
+        differences = _rows(connection, state_differences, header, order)
     parent = (header.parent_partition, header.parent_attempt)
     return CalibrationState(
         **{name: getattr(header, name) for name in _HEADER_FIELDS},
@@ -190,6 +217,7 @@ def read_state(
         keys=tuple((row.item_id, row.content_version) for row in items),
         scales=tuple(map(_scale_state, scales)),
         window=tuple((row.day, row.revision, row.digest) for row in window),
+        differences=tuple(map(_item_difference, differences)),
         **_item_arrays(items),
     )
 

@@ -32,6 +32,19 @@ def problem_of(n_items: int, model: str = "3PL", prior: str = "fixed") -> ItemPr
     return ItemProblem(start, free, priors[prior]())
 
 
+def with_fixed_items(problem: ItemProblem, truth: np.ndarray, n_fixed: int) -> ItemProblem:
+    """Hold the first items at the truth; the others keep their start and prior."""
+    is_fixed = (np.arange(len(truth)) < n_fixed)[:, None]
+    free = problem.free & ~is_fixed
+    priors = problem.priors
+    if isinstance(priors, ItemPriors):
+        pairs = free[:, :, None] & free[:, None, :]
+        priors = ItemPriors(
+            np.where(pairs, priors.precision, 0.0), np.where(free, priors.linear, 0.0)
+        )
+    return ItemProblem(np.where(is_fixed, truth, problem.start), free, priors)
+
+
 def fit_quietly(data, problem, population=FIXED, configuration=SETTINGS) -> EMResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.irt.differential import differential_functioning
-from calibration_pipeline.irt.differential_contrast import GroupContrast
+from calibration_pipeline.irt.differential_contrast import GroupContrast, adjusted_p_values
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.irt.group_problems import two_groups
@@ -66,6 +66,18 @@ def test_items_with_too_few_answers_are_left_out():
     nothing = problem.contrast(minimum_answers=10**6)
     assert "1e+06 answers in both groups" in nothing.remark
     assert is_sound(nothing)
+
+
+def test_items_that_are_not_to_be_compared_sway_no_average_and_no_p_value():
+    shifted = np.arange(60) < 25
+    problem = two_groups(0, difficulty_shift=-0.8 * shifted)
+    everything, rest = problem.contrast(), problem.contrast(compared=~shifted)
+    assert np.array_equal(rest.is_tested, everything.is_tested & ~shifted)
+    test = rest.difficulty
+    expected = adjusted_p_values(test.p_value[rest.is_tested])
+    assert np.array_equal(test.adjusted_p_value[rest.is_tested], expected)
+    assert rest.common_shift > everything.common_shift + 0.1
+    assert is_sound(rest)
 
 
 @pytest.mark.parametrize("right", [0, 1])

@@ -9,7 +9,7 @@ import pytest
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.records import AuditFinding, DayRevision, Flag, ScaleLink
-from calibration_pipeline_tests.store.examples import snapshot_items, state
+from calibration_pipeline_tests.store.examples import SCREENING, snapshot_items, state
 
 FLAG = Flag(("i1", 1), "misfit_infit", 1.5, 1.0, 1.3, 4.0, True, "less predictable")
 LINK = ScaleLink(
@@ -90,3 +90,43 @@ def test_a_rejected_state_says_why_even_before_anything_was_fitted() -> None:
     assert found["accepted"] is False
     assert found["reasons"] == "not converged; too wide"
     assert found["starts from"] == "the first night"
+
+
+def test_what_was_found_in_the_answers_plots_over_all_scales() -> None:
+    fitted = state()
+    doubled = replace(fitted, scales=tuple(replace(s, screening=SCREENING) for s in fitted.scales))
+    for found in (fitted, doubled):
+        figures = shown(metadata.of_state(found, CalibrationConfiguration()))
+        assert figures["share of rapid guesses"] == 0.005
+        assert figures["share of repeated exposures"] == 0.02
+        assert figures["share of aberrant sessions"] == 0.004
+        assert figures["share of short sessions"] == pytest.approx(12 / 1512, abs=1e-4)
+        omitted = sum(scale.screening.omitted for scale in found.scales)
+        assert figures["items omitted"] == omitted
+        assert (figures["items not reached"], figures["invalid answers"]) == (
+            omitted * 50 / 40,
+            omitted * 3 / 40,
+        )
+
+
+def test_what_cannot_be_known_is_left_out_instead_of_being_none() -> None:
+    untimed = replace(SCREENING, timed_items=0, judged_sessions=0)
+    fitted = state()
+    first = replace(fitted, scales=(replace(fitted.scales[0], screening=untimed),))
+    figures = shown(metadata.of_state(first, CalibrationConfiguration()))
+    assert "share of rapid guesses" not in figures
+    assert "share of aberrant sessions" not in figures
+    nothing = replace(fitted, scales=fitted.scales[1:])
+    assert "share of short sessions" not in shown(
+        metadata.of_state(nothing, CalibrationConfiguration())
+    )
+
+
+def test_groups_are_listed_with_their_abilities_and_the_items_compared_between_them() -> None:
+    figures = shown(metadata.of_state(state(), CalibrationConfiguration()))
+    rows = str(figures["groups"]).splitlines()[2:]
+    assert rows == [
+        "| zeta | north, new | 0.300 | 0.000 | 0.333 | 1200 |",
+        "| zeta | süd, known start | -0.500 | 0.700 | 0.900 | 300 |",
+    ]
+    assert figures["items compared between groups"] == 5

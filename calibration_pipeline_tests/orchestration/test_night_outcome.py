@@ -83,7 +83,7 @@ def test_em_that_does_not_converge_rejects_the_night(programme: Programme) -> No
     em = replace(programme.settings.policy.em, maximum_cycles=1)
     outcome = programme.with_policy(em=em).night(FIRST)
     assert outcome.outcome == "rejected"
-    assert "not converged after 1 cycles" in outcome.reason
+    assert "not converged after" in outcome.reason
     assert current_version(programme.engine) is None
 
 

@@ -44,6 +44,9 @@ def test_every_setting_is_in_the_digest(name):
         ({"aberrant_session_weight": 1.1}, "aberrant_session_weight must lie between 0 and 1"),
         ({"rapid_guess_cap_seconds": 0.0}, "rapid_guess_cap_seconds must be above 0"),
         ({"minimum_group_sessions": 0}, "minimum_group_sessions must be 1 or more"),
+        ({"differential_minimum_answers": 0}, "differential_minimum_answers must be 1 or more"),
+        ({"differential_mh_delta": 0.0}, "differential_mh_delta must be above 0"),
+        ({"differential_false_discovery_rate": 1.0}, "false_discovery_rate must lie between"),
         ({"misfit_low": 1.5}, "misfit_low must be below misfit_high"),
     ],
 )

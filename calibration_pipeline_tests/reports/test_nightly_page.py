@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.irt.responses import ResponseData
-from calibration_pipeline.records import AuditFinding, Flag
+from calibration_pipeline.policy.differential import differential_flags
+from calibration_pipeline.records import AuditFinding, Flag, ItemDifference
 from calibration_pipeline.reports.nightly_page import (
     NightlyPage,
     missing_days,
@@ -13,6 +14,7 @@ from calibration_pipeline.reports.nightly_page import (
 )
 from calibration_pipeline_tests.reports.html_outline import Element, outline
 from calibration_pipeline_tests.reports.nights import (
+    CONFIGURATION,
     HOSTILE,
     archive,
     hostile_pool,
@@ -20,6 +22,7 @@ from calibration_pipeline_tests.reports.nights import (
     rejected,
 )
 from calibration_pipeline_tests.simulated import FIRST_DAY, day_from_data
+from calibration_pipeline_tests.store.examples import GROUPS, SCREENING
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +253,52 @@ def test_several_scales_are_told_apart(nights: list[NightlyPage]) -> None:
     assert "scale reading: why" in document.table("Credible flags, strongest")[2][0]
     row = document.table("Population and estimation")[2]
     assert (row[0], row[2], row[-1]) == ("reading", "15", "Not converged")
+
+
+def with_screening(page: NightlyPage, **changes: object) -> NightlyPage:
+    scale = replace(page.state.scales[0], groups=GROUPS, screening=SCREENING)
+    return replace(page, state=replace(page.state, scales=(scale,), **changes))
+
+
+def test_what_was_found_in_the_answers_is_told(nights: list[NightlyPage]) -> None:
+    rows = render(with_screening(nights[1])).table("What was found in the answers")[1:]
+    assert rows[0] == ["Sessions too short to inform", "12", "0.8% of sessions"]
+    assert ["Rapid guesses", "150", "0.5% of answers"] in rows
+    as_they_are = render(nights[0]).table("What was found in the answers")[1:]
+    assert ["Sessions that do not follow the model", "unknown", "–"] in as_they_are
+
+
+def test_findings_stand_under_their_scale_where_there_are_several(
+    nights: list[NightlyPage],
+) -> None:
+    page = with_screening(nights[1])
+    main = page.state.scales[0]
+    bank = replace(page.bank, scale_names=("main", "reading"), scale_models=("3PL", "3PL"))
+    scales = (main, replace(main, name="reading", groups=()))
+    document = render(replace(page, bank=bank, state=replace(page.state, scales=scales)))
+    rows = document.table("What was found in the answers")
+    assert [row for row in rows if len(row) == 1] == [["Scale main"], ["Scale reading"]]
+    assert document.table("Ability by group")[1][:2] == ["main", "north, new"]
+
+
+def test_groups_stand_with_their_abilities(nights: list[NightlyPage]) -> None:
+    rows = render(with_screening(nights[1])).table("Ability by group")
+    assert rows[1:] == [
+        ["north, new", "1,200", "0.300", "–", "0.333"],
+        ["süd, known start", "300", "−0.500", "0.700", "0.900"],
+    ]
+    captions = [caption.text for caption in render(nights[1]).find("caption")]
+    assert not [caption for caption in captions if "group of candidates" in caption]
+
+
+def test_a_difference_between_groups_is_shown_on_its_own_axis(nights: list[NightlyPage]) -> None:
+    page = nights[1]
+    south = ItemDifference(page.bank.keys[20], "south", "north", 0.5, 0.1, -1.2, 0.24, 0.001)
+    state = replace(page.state, differences=(south, replace(south, key=page.bank.keys[21])))
+    flags = list(differential_flags(state.differences[:1], CONFIGURATION))
+    document = render(replace(page, state=state, flags=flags))
+    assert "2 items had enough answers to be compared between population groups." in document.text
+    rows = document.table("Credible flags, strongest")
+    assert rows[1][0].startswith("Difference between groups (Mantel–Haenszel delta): 1")
+    assert rows[2][1:5] == ["−5.0", "−1.20", "0.00", "±1.00"]
+    assert "compared between population groups" not in render(page).text

@@ -9,13 +9,34 @@ import numpy as np
 from calibration_pipeline.records import (
     AuditFinding,
     CalibrationState,
+    GroupPopulation,
+    ItemDifference,
     ScaleLink,
     ScaleState,
+    ScreeningCounts,
     SnapshotDraft,
     SnapshotItem,
 )
 
 NIGHT = date(2026, 3, 1)
+GROUPS = (
+    GroupPopulation("north, new", 0.1 + 0.2, 0.0, 1.0 / 3.0, 1200),
+    GroupPopulation("süd, known start", -0.5, 0.7, 0.9, 300),
+)
+SCREENING = ScreeningCounts(
+    sessions=1500,
+    answers=30_000,
+    short_sessions=12,
+    omitted=40,
+    not_reached=50,
+    invalid=3,
+    repeated_exposures=600,
+    timed_items=9,
+    rapid_guesses=150,
+    judged_sessions=1000,
+    aberrant_sessions=4,
+    group_sessions=(1200, 300),
+)
 PASSED = (AuditFinding("finite", True, "all values are finite"),)
 
 
@@ -47,7 +68,12 @@ def state(
         is_anchor=rng.random(n_items) < 0.5,
         is_updated=rng.random(n_items) < 0.5,
         scales=(
-            ScaleState("zeta", True, "", 0.1, 1.1, 1.0, 0.0, -12.5, 9, True, 40, 900),
+            replace(
+                ScaleState("zeta", True, "", 0.1, 1.1, 1.0, 0.0, -12.5, 9, True, 40, 900),
+                groups=GROUPS,
+                common_start=-0.1,
+                screening=SCREENING,
+            ),
             ScaleState("alpha", False, "1 item", 0.0, 1.0, 1.0, 0.0, np.nan, 0, False, 0, 0),
         ),
         folded_through=partition - timedelta(days=30),
@@ -58,6 +84,11 @@ def state(
         anchor_digest="anchors",
         configuration_digest="configuration",
         digest="state",
+        differences=tuple(
+            ItemDifference((f"i{k:05d}", 1 + k % 2), group, "north", *rng.normal(size=5).tolist())
+            for k in range(n_items)
+            for group in ("west", "süd")
+        ),
     )
     return replace(example, **changes)
 

@@ -81,8 +81,9 @@ def import_responses(file: Path, as_json: bool) -> None:
 
     FILE has the columns session_id, candidate_id, item_id, is_correct (0 or 1) and answered_at
     (with its offset from UTC), and if known content_version, session_started_at, position,
-    time_on_task_ms, option_selected, theta_at_presentation, population_group and engine_version.
-    A file that was imported before is passed over.
+    time_on_task_ms, option_selected, theta_at_presentation, population_group, engine_version and
+    outcome. An outcome of omitted, not_reached or invalid says that nothing was scored: is_correct
+    may be blank then. A file that was imported before is passed over.
 
     Example: calibrate import-responses responses.parquet
     """

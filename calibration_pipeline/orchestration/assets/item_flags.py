@@ -37,7 +37,8 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """Verdicts on items, one per item and reason, each with its size and its credibility.
 
         Difficulty drift and guessing rise against the last accepted night, low discrimination,
-        misfit, and anchors that drift from their reference.
+        misfit, items that work differently in population groups of equal ability, and anchors that
+        drift from their reference.
         """
         drifted: dict[str, str] = {}
         for night in night_log.nights("item_flags", partition_days(context)):

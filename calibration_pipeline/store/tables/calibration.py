@@ -154,6 +154,38 @@ state_items = sa.Table(
     comment="A state's items. phi = (log discrimination, difficulty, logit guessing).",
 )
 
+state_differences = sa.Table(
+    "state_differences",
+    metadata,
+    *_state_key(),
+    *item_key(primary_key=True),
+    sa.Column("population_group", sa.Text, primary_key=True),
+    sa.Column("reference_group", sa.Text, nullable=False, comment="The group it is compared with."),
+    sa.Column("position", sa.Integer, nullable=False, comment="By item, in the bank's order."),
+    sa.Column(
+        "shift",
+        Float,
+        nullable=False,
+        comment="How much harder the item is for the group, in units of theta.",
+    ),
+    sa.Column("shift_se", Float, nullable=False),
+    sa.Column(
+        "mh_delta",
+        Float,
+        nullable=False,
+        comment="The same as a Mantel-Haenszel delta: negative where it is harder.",
+    ),
+    sa.Column("mh_delta_se", Float, nullable=False),
+    sa.Column(
+        "adjusted_p_value",
+        Float,
+        nullable=False,
+        comment="Smallest false discovery rate at which the item differs.",
+    ),
+    sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
+    comment="A state's items that were compared between population groups of equal ability.",
+)
+
 state_evaluations = sa.Table(
     "state_evaluations",
     metadata,
