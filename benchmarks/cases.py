@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.large_sessions import simulate_large
-from calibration_pipeline.irt.em import ItemProblem
 from calibration_pipeline.irt.model import FloatArray, from_internal, response_probabilities
 from calibration_pipeline.irt.model import to_internal as internal_of
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.irt.simulation import SelectionRule, simulate_sessions
 

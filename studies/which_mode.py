@@ -18,10 +18,11 @@ if str(ROOT) not in sys.path:  # run as a file, Python looks in this folder alon
     sys.path.insert(0, str(ROOT))
 
 from calibration_pipeline.irt.configuration import EMConfiguration  # noqa: E402
-from calibration_pipeline.irt.em import ItemProblem, fit  # noqa: E402
+from calibration_pipeline.irt.em import fit  # noqa: E402
 from calibration_pipeline.irt.model import FloatArray, from_internal, to_internal  # noqa: E402
 from calibration_pipeline.irt.population import Population  # noqa: E402
 from calibration_pipeline.irt.priors import ItemPriors  # noqa: E402
+from calibration_pipeline.irt.problem import ItemProblem  # noqa: E402
 from calibration_pipeline.irt.responses import ResponseData  # noqa: E402
 from calibration_pipeline.irt.simulation import SelectionRule, simulate_sessions  # noqa: E402
 

@@ -20,15 +20,18 @@ from dataclasses import replace
 import numpy as np
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.cycles import Cycles, ItemProblem, Values
+from calibration_pipeline.irt.cycles import Cycles
 from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import MarginalDerivatives
 from calibration_pipeline.irt.model import BoolArray, FloatArray, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem, Values
 from calibration_pipeline.irt.responses import ResponseData
 
 ENOUGH_RESPONSES = 2_000_000
 """Of more, a regular sample of the sessions tells how the items hang together just as well."""
+LARGEST_CONDITION = 1e8
+"""Of the weighted least squares: beyond it the items say nothing of the stretch."""
 TOLERANCE_SHARE = 0.1
 """Answers to a pull are differences of two fits: both converge further than a fit alone has to."""
 
@@ -101,7 +104,7 @@ def _shared(
 def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray) -> FloatArray:
     """W: weighted least squares of shift and stretch on all free coordinates, ``(n, 3, ≤ 2)``.
 
-    A single item has a shift only.
+    A single item, or items that say nothing of it, have no stretch.
     """
     centre = internal[free[:, 1], 1].mean() if free[:, 1].any() else 0.0
     shift = np.zeros_like(internal)
@@ -116,7 +119,7 @@ def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray)
     normal = np.einsum("jkn,jkp->np", design, weighted)
     if not free[:, 1].any():
         return np.empty((*internal.shape, 0))
-    if free[:, 1].sum() < 2:
+    if free[:, 1].sum() < 2 or np.linalg.cond(normal) > LARGEST_CONDITION:
         return np.asarray(weighted[:, :, :1] / normal[0, 0])
     return np.asarray(weighted @ np.linalg.inv(normal))
 

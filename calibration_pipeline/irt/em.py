@@ -20,27 +20,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.cycles import (
-    CycleDiagnostics,
-    Cycles,
-    End,
-    ItemProblem,
-    Tilt,
-    Values,
-)
+from calibration_pipeline.irt.cycles import Cycles
 from calibration_pipeline.irt.expectation import marginal_derivatives
 from calibration_pipeline.irt.model import FloatArray
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import CycleDiagnostics, End, ItemProblem, Tilt, Values
 from calibration_pipeline.irt.responses import ResponseData
-
-__all__ = [
-    "CycleDiagnostics",
-    "EMResult",
-    "ItemProblem",
-    "NotConvergedWarning",
-    "fit",
-]
 
 PROFILE_STEP = 3.0
 """Width of a profile in standard errors that log sd would have if abilities were known."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration_pipeline.irt.em import EMResult, ItemProblem
+from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.population import Population
+from calibration_pipeline.irt.problem import ItemProblem
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import EMResult, ItemProblem
+from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import Expectation, expect
 from calibration_pipeline.irt.model import (
     BoolArray,
@@ -34,6 +34,7 @@ from calibration_pipeline.irt.population import (
     normal_log_weights,
 )
 from calibration_pipeline.irt.priors import LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 
 MAXIMUM_PARAMETERS = 600

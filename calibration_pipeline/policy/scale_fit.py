@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration_pipeline.irt.common_uncertainty import common_loadings
-from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.em import EMResult, NotConvergedWarning, fit
 from calibration_pipeline.irt.expectation import MarginalDerivatives, marginal_derivatives
 from calibration_pipeline.irt.linking import (
     UNLINKED,
@@ -17,6 +17,7 @@ from calibration_pipeline.irt.linking import (
 )
 from calibration_pipeline.irt.model import from_internal, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import ComparedGroups, compare_groups

@@ -9,7 +9,7 @@ import numpy as np
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.irt.common_uncertainty import common_loadings
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.em import EMResult, NotConvergedWarning, fit
 from calibration_pipeline.irt.expectation import MarginalDerivatives
 from calibration_pipeline.irt.model import FloatArray
 from calibration_pipeline.irt.observed_information import (
@@ -19,6 +19,7 @@ from calibration_pipeline.irt.observed_information import (
 )
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 
 ErrorMethod = Literal["information", "oakes"]

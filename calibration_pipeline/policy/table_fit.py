@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration_pipeline.irt.em import EMResult, ItemProblem
+from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import (
     MarginalDerivatives,
     estimate_abilities,
@@ -18,6 +18,7 @@ from calibration_pipeline.irt.expectation import (
 )
 from calibration_pipeline.irt.model import standard_errors
 from calibration_pipeline.irt.model_fit import ModelFit, assess_model
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy import table_flags
 from calibration_pipeline.policy.configuration import CalibrationConfiguration

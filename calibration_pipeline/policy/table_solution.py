@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.em import EMResult, NotConvergedWarning, fit
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.base_priors import textbook_prior
 from calibration_pipeline.policy.configuration import CalibrationConfiguration

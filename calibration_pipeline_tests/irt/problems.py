@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import EMResult, ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.em import EMResult, NotConvergedWarning, fit
 from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline_tests.simulated import adaptive_data, draw_items
 
 SETTINGS = EMConfiguration()

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration_pipeline.irt.common_uncertainty import common_loadings
-from calibration_pipeline.irt.em import EMResult, ItemProblem
+from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import marginal_derivatives
 from calibration_pipeline.irt.model import from_internal, standard_errors
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.irt.problems import FREE, SETTINGS, fit_quietly, free_coordinates
 from calibration_pipeline_tests.simulated import adaptive_data

@@ -5,10 +5,11 @@ import pytest
 
 from calibration_pipeline.irt.common_uncertainty import common_loadings
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import EMResult, ItemProblem
+from calibration_pipeline.irt.em import EMResult
 from calibration_pipeline.irt.expectation import marginal_derivatives
 from calibration_pipeline.irt.observed_information import observed_information
 from calibration_pipeline.irt.population import Population, PopulationCells
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.irt.problems import (
     FIXED,

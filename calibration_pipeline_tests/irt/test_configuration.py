@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import ItemProblem, fit
+from calibration_pipeline.irt.em import fit
 from calibration_pipeline.irt.population import Population, quadrature_nodes
 from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline_tests.simulated import complete_data, draw_items
 
 FREE_2PL = np.tile([True, True, False], (8, 1))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from calibration_pipeline.irt import cycles
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.cycles import OBJECTIVE_TOLERANCE
-from calibration_pipeline.irt.em import ItemProblem, NotConvergedWarning, fit
+from calibration_pipeline.irt.em import NotConvergedWarning, fit
 from calibration_pipeline.irt.expectation import marginal_derivatives
 from calibration_pipeline.irt.model import (
     FREE_COORDINATES,
@@ -19,6 +19,7 @@ from calibration_pipeline.irt.model import (
 )
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline_tests.irt.problems import (
     FIXED,
     FREE,

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from calibration_pipeline.irt.em import ItemProblem, fit
+from calibration_pipeline.irt.em import fit
 from calibration_pipeline.irt.expectation import expect, marginal_derivatives
 from calibration_pipeline.irt.model import standard_errors
 from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline_tests.irt.problems import (
     FIXED,
     FREE,

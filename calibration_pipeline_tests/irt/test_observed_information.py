@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import ItemProblem, fit
+from calibration_pipeline.irt.em import fit
 from calibration_pipeline.irt.expectation import expect
 from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
 from calibration_pipeline.irt.observed_information import (
@@ -15,6 +15,7 @@ from calibration_pipeline.irt.observed_information import (
 )
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.irt.problems import (
     FIXED,

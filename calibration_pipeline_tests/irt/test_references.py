@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.em import EMResult, ItemProblem, fit
+from calibration_pipeline.irt.em import EMResult, fit
 from calibration_pipeline.irt.expectation import estimate_abilities
 from calibration_pipeline.irt.item_fit import infit_outfit_at_abilities, summed_score_fit
 from calibration_pipeline.irt.model import standard_errors
@@ -20,6 +20,7 @@ from calibration_pipeline.irt.observed_information import (
 )
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.irt.problems import problem_of
 from calibration_pipeline_tests.reference_data import read_responses, reference_file
