@@ -48,10 +48,12 @@ def adaptive_data(
     *,
     answers: int = 30,
     pool_share: float = 0.025,
+    believed: FloatArray | None = None,
 ) -> ResponseData:
-    """One adaptive session per ability."""
+    """One adaptive session per ability; the engine knows the truth unless it believes otherwise."""
     rule = SelectionRule(answers=answers, pool_share=pool_share)
-    sessions = simulate_sessions(abilities, truth, truth, rule, generator)
+    believed = truth if believed is None else believed
+    sessions = simulate_sessions(abilities, truth, believed, rule, generator)
     return ResponseData(
         session_offsets=np.arange(len(abilities) + 1, dtype=np.int64) * answers,
         item=sessions.item.ravel(),

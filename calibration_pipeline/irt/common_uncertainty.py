@@ -70,13 +70,16 @@ def common_loadings(
     settings = replace(configuration, tolerance=TOLERANCE_SHARE * configuration.tolerance)
     cycles = Cycles(data.every(step), problem, settings, is_bounded=not is_learned)
     start = Values(internal, result.population, priors)
-    base = cycles.run(start, "common", result.tilt).values
+    # Groups that hold the scale together would let go of it: a pull moves nothing but the items.
+    holds_scale = cycles.may_expand(result.population) and result.population.has_contrasts
+    tilt = replace(result.tilt, holds_scale=holds_scale)
+    base = cycles.run(start, "common", tilt).values
     alone = np.einsum("jkm,jmn->jkn", covariance, weights)
     spread = np.einsum("jkn,jkn->n", weights, alone) + 1.0 / cycles.data.n_sessions
     excess = np.empty_like(alone)
     for column, pull in enumerate(1.0 / np.sqrt(spread)):
-        tilt = replace(result.tilt, linear=pull * weights[:, :, column])
-        pulled = cycles.run(base, "common", tilt).values
+        linear = pull * weights[:, :, column]
+        pulled = cycles.run(base, "common", replace(tilt, linear=linear)).values
         answer = (pulled.internal - base.internal) / pull
         excess[:, :, column] = np.where(free, answer, 0.0) - alone[:, :, column]
     loadings = np.zeros((data.n_items, 3, 2))
@@ -121,7 +124,8 @@ def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray)
         return np.empty((*internal.shape, 0))
     if free[:, 1].sum() < 2 or np.linalg.cond(normal) > LARGEST_CONDITION:
         return np.asarray(weighted[:, :, :1] / normal[0, 0])
-    return np.asarray(weighted @ np.linalg.inv(normal))
+    # Items of one difficulty show no stretch: that direction is left out.
+    return np.asarray(weighted @ np.linalg.pinv(normal, rcond=1e-9, hermitian=True))
 
 
 def _factor(excess: FloatArray, weights: FloatArray) -> FloatArray:

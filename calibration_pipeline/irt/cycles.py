@@ -195,13 +195,29 @@ class Cycles:
             sd_of_groups = before.population.sd if tilt.holds_sd else moved.sd
             population = replace(population, mean=moved.mean, slope=moved.slope, sd=sd_of_groups)
         slope, intercept = slope**damping, intercept * damping
-        internal = plain.internal.copy()
+        return replace(self._rescaled(plain, slope, intercept), population=population)
+
+    def _rescaled(self, values: Values, slope: float, intercept: float) -> Values:
+        """State everything on the scale θ* = slope · θ + intercept."""
+        internal, priors = values.internal.copy(), values.priors
         internal[:, 0] -= np.log(slope)
         internal[:, 1] = slope * internal[:, 1] + intercept
-        priors = plain.priors
         if isinstance(priors, LearnedPrior):
             priors = priors.rescaled(slope, intercept)
+        population = values.population.rescaled(slope, intercept)
         return Values(self.within_bounds(internal), population, priors)
+
+    def _on_scale_of(self, values: Values, image: Values) -> Values:
+        """Bring groups that hold the scale together back to it: a mean of spreads has another."""
+        population, cells = image.population, self.data.population_cells
+        holds_scale = self.may_expand(population) and not population.sd_is_estimated
+        if not (holds_scale and population.has_contrasts and self.problem.free[:, 0].all()):
+            return values
+        sessions = np.bincount(cells.cell, minlength=len(cells.group)).astype(float)
+        mean, sd = values.population.pooled(cells, sessions)
+        target_mean, target_sd = population.pooled(cells, sessions)
+        slope = target_sd / sd
+        return self._rescaled(values, slope, target_mean - slope * mean)
 
     def _without_expansion(self, plain: Values, image: Values) -> Values:
         """The EM step alone; groups have no common scale of their own, and keep the expanded."""
@@ -235,7 +251,7 @@ class Cycles:
         if isinstance(priors, LearnedPrior):
             location, log_spread = vector[n_free + 3 * n_groups :].reshape(2, 3)
             priors = replace(priors, mean=location, sd=np.exp(log_spread))
-        return Values(self.within_bounds(internal), population, priors)
+        return self._on_scale_of(Values(self.within_bounds(internal), population, priors), image)
 
     def _to_vector(self, values: Values) -> FloatArray:
         population, priors = values.population, values.priors

@@ -7,6 +7,46 @@ fast-math anywhere: it would let the compiler reorder sums.
 import numpy as np
 from numba import njit, prange
 
+ROUNDING = 1.5 * 2.0**52
+SMALLEST_EXPONENT = -700.0
+"""exp of it is 1e-304: less would need another exponent than a double has."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def exponentiate(values):
+    """Replace values of 0 or less by their exponentials, to the last or last but one bit.
+
+    The library's exponential takes one number at a time. Here exp(x) = 2ⁿ · exp(r) with |r| below
+    (ln 2)/2: adding 1.5 · 2⁵² rounds to n and leaves it in the lowest bits, exp(r) is a Taylor
+    polynomial of degree 12 (remainder below 2e-16), and 2ⁿ is written into the exponent's bits.
+    """
+    n_values = values.shape[0]
+    powers = np.empty(n_values)
+    bits = powers.view(np.int64)
+    for q in range(n_values):
+        values[q] = max(values[q], SMALLEST_EXPONENT)
+        powers[q] = values[q] * 1.4426950408889634 + ROUNDING
+    for q in range(n_values):
+        n = powers[q] - ROUNDING
+        r = (values[q] - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+        p = 1.0 / 479001600.0
+        p = p * r + 1.0 / 39916800.0
+        p = p * r + 1.0 / 3628800.0
+        p = p * r + 1.0 / 362880.0
+        p = p * r + 1.0 / 40320.0
+        p = p * r + 1.0 / 5040.0
+        p = p * r + 1.0 / 720.0
+        p = p * r + 1.0 / 120.0
+        p = p * r + 1.0 / 24.0
+        p = p * r + 1.0 / 6.0
+        p = p * r + 0.5
+        p = p * r + 1.0
+        values[q] = p * r + 1.0
+    for q in range(n_values):
+        bits[q] = (bits[q] << 52) + (1023 << 52)
+    for q in range(n_values):
+        values[q] *= powers[q]
+
 
 @njit(cache=True, nogil=True, inline="always")
 def session_posterior(rows, weights, begin, end, log_probabilities, log_weights, posterior):
@@ -24,15 +64,32 @@ def session_posterior(rows, weights, begin, end, log_probabilities, log_weights,
             row = log_probabilities[rows[r]]
             for q in range(n_nodes):
                 posterior[q] += weights[r] * row[q]
-    top = posterior[0]
-    for q in range(1, n_nodes):
-        top = max(top, posterior[q])
-    total = 0.0
+    # Four lanes each: one running maximum or sum would wait for its last value at every node.
+    whole = n_nodes - n_nodes % 4
+    top_0 = top_1 = top_2 = top_3 = posterior[0]
+    for q in range(0, whole, 4):
+        top_0 = max(top_0, posterior[q])
+        top_1 = max(top_1, posterior[q + 1])
+        top_2 = max(top_2, posterior[q + 2])
+        top_3 = max(top_3, posterior[q + 3])
+    for q in range(whole, n_nodes):
+        top_0 = max(top_0, posterior[q])
+    top = max(max(top_0, top_1), max(top_2, top_3))
     for q in range(n_nodes):
-        posterior[q] = np.exp(posterior[q] - top)
-        total += posterior[q]
+        posterior[q] -= top
+    exponentiate(posterior)
+    total_0 = total_1 = total_2 = total_3 = 0.0
+    for q in range(0, whole, 4):
+        total_0 += posterior[q]
+        total_1 += posterior[q + 1]
+        total_2 += posterior[q + 2]
+        total_3 += posterior[q + 3]
+    for q in range(whole, n_nodes):
+        total_0 += posterior[q]
+    total = (total_0 + total_1) + (total_2 + total_3)
+    share = 1.0 / total
     for q in range(n_nodes):
-        posterior[q] /= total
+        posterior[q] *= share
     return top + np.log(total)
 
 

@@ -39,7 +39,8 @@ def response_probabilities(
         D.
     """
     a, b, c = (column[:, None] for column in np.asarray(parameters, float).T)
-    return np.asarray(c + (1.0 - c) / (1.0 + np.exp(-scaling_constant * a * (theta - b))))
+    with np.errstate(over="ignore"):  # far below a steep item: the limit is c, as it should be
+        return np.asarray(c + (1.0 - c) / (1.0 + np.exp(-scaling_constant * a * (theta - b))))
 
 
 def probability_gradients(
@@ -47,7 +48,8 @@ def probability_gradients(
 ) -> FloatArray:
     """Derivatives of the probability by φ = (log a, b, logit c), ``(n_items, 3, n_theta)``."""
     a, b, c = (column[:, None] for column in np.asarray(parameters, float).T)
-    logistic = 1.0 / (1.0 + np.exp(-scaling_constant * a * (theta - b)))
+    with np.errstate(over="ignore"):
+        logistic = 1.0 / (1.0 + np.exp(-scaling_constant * a * (theta - b)))
     slope = (1.0 - c) * logistic * (1.0 - logistic) * scaling_constant * a
     return np.stack([slope * (theta - b), -slope, c * (1.0 - c) * (1.0 - logistic)], axis=1)
 

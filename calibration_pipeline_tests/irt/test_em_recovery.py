@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,27 +17,71 @@ from calibration_pipeline_tests.irt.problems import (
     adaptive_night,
     free_coordinates,
     problem_of,
+    with_fixed_items,
 )
+from calibration_pipeline_tests.irt.recoveries import draw_from_prior, honest_problem, random_data
 from calibration_pipeline_tests.simulated import adaptive_data, complete_data, draw_items
 
+JOINT_MODE = replace(SETTINGS, integrates_items=False)
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_night_is_recovered(seed):
+
+def test_a_night_is_recovered():
     """2,400 items, 290 anchors, 20,000 adaptive sessions of 30 answers.
 
-    Prototype: .162 for b. The population's variance comes out 2–10% low, since the mode over
-    two thousand sparse discriminations lies above their mean; peers are 44% and 51% high.
+    A single night's population variance lies between .97 and 1.06, by seed: the anchors' own
+    sample of slopes decides. R mirt is 44% and irtQ 51% too high.
     """
-    truth, data, problem, is_anchor = adaptive_night(seed)
-    result = fit(data, problem, FREE, SETTINGS)
-    judged = (data.item_counts >= 300) & ~is_anchor
-    error = np.sqrt(np.square(result.parameters - truth)[judged].mean(axis=0))
-    assert judged.sum() > 800
-    assert error[1] <= 0.165
-    assert error[0] <= 0.245
-    assert error[2] <= 0.055
-    assert result.population.mean == pytest.approx(0.0, abs=0.05)
-    assert 0.9 <= result.population.sd**2 <= 1.05
+    variances = []
+    for seed in (0, 1, 2):
+        truth, data, problem, is_anchor = adaptive_night(seed)
+        result = fit(data, problem, FREE, SETTINGS)
+        judged = (data.item_counts >= 300) & ~is_anchor
+        error = np.sqrt(np.square(result.parameters - truth)[judged].mean(axis=0))
+        assert judged.sum() > 800
+        assert error[1] <= 0.165
+        assert error[0] <= 0.245
+        assert error[2] <= 0.055
+        assert result.population.mean == pytest.approx(0.0, abs=0.05)
+        variances.append(result.population.sd[0] ** 2)
+    assert np.mean(variances) == pytest.approx(1.0, abs=0.03)
+    assert np.ptp(variances) < 0.1
+
+
+@pytest.mark.parametrize("selection", ["random", "adaptive"])
+def test_the_population_is_as_wide_as_it_is_with_the_items_integrated_out(selection):
+    """Items fitted to the answers that they explain make the joint mode 9% too narrow.
+
+    The engine believes in another pool's items: what it chooses tells nothing about these.
+    """
+    integrated, mode = [], []
+    for seed in range(8):
+        generator = np.random.default_rng(seed)
+        truth = draw_from_prior(600, "3PL", generator)
+        abilities = generator.normal(size=5000)
+        abilities = (abilities - abilities.mean()) / abilities.std()
+        if selection == "random":
+            data = random_data(truth, abilities, 20, generator)
+        else:
+            believed = generator.permutation(truth)
+            data = adaptive_data(
+                truth, abilities, generator, answers=20, pool_share=0.1, believed=believed
+            )
+        problem = honest_problem(truth, "3PL", 72)
+        integrated.append(fit(data, problem, FREE, SETTINGS).population.sd[0] ** 2)
+        mode.append(fit(data, problem, FREE, JOINT_MODE).population.sd[0] ** 2)
+    assert np.mean(integrated) == pytest.approx(1.0, abs=0.03)
+    assert np.mean(mode) < 0.94
+
+
+def test_without_priors_nothing_is_integrated():
+    """Maximum likelihood is compared with other programs: it stays what it is."""
+    generator = np.random.default_rng(0)
+    truth = draw_from_prior(20, "2PL", generator)
+    data = adaptive_data(truth, generator.normal(size=600), generator, answers=15, pool_share=1)
+    problem = with_fixed_items(problem_of(20, "2PL", "none"), truth, 5)
+    found, mode = (fit(data, problem, FREE, settings) for settings in (SETTINGS, JOINT_MODE))
+    assert found.parameters.tobytes() == mode.parameters.tobytes()
+    assert found.population.sd.tobytes() == mode.population.sd.tobytes()
 
 
 def test_a_dense_test_is_recovered_on_its_raw_scale():

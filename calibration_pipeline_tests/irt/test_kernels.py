@@ -104,6 +104,17 @@ def test_session_posterior_is_a_distribution_even_after_a_thousand_answers():
     assert log_likelihood == pytest.approx(1000 * np.log(1e-9))
 
 
+def test_exponentials_agree_with_the_library_to_the_last_bits():
+    values = np.concatenate([[0.0, -1e-300, -1e-9], -np.geomspace(1e-6, 699, 20_000)])
+    found = values.copy()
+    kernels.exponentiate(found)
+    np.testing.assert_allclose(found, np.exp(values), rtol=5e-16)
+    assert found[0] == 1.0
+    hopeless = np.array([-np.inf, -1e308, -701.0])
+    kernels.exponentiate(hopeless)
+    assert ((hopeless >= 0.0) & (hopeless < 1e-300)).all()
+
+
 def test_buffers_are_added_in_order():
     buffers = np.array([[[1e16]], [[1.0]], [[-1e16]]])
     total = np.zeros((1, 1))
