@@ -131,7 +131,7 @@ class LearnedPrior:
         return ItemPriors.normal(self.mean, self.sd, free).over_intercepts(free)
 
     def updated(self, internal: FloatArray, free: BoolArray) -> "LearnedPrior":
-        """Maximise over mean and spread given the items' φ, ``(n_items, 3)``."""
+        """Maximise over the mean, then over the spread, given the items' φ, ``(n_items, 3)``."""
         n, seen = self._counts(free)
         mean = np.where(seen, (internal * free).sum(axis=0) / np.maximum(n, 1), self.mean)
         if seen[0]:

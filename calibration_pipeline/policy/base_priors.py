@@ -8,6 +8,7 @@ import numpy as np
 
 from calibration_pipeline.irt.model import to_internal
 from calibration_pipeline.irt.priors import LearnedPrior
+from calibration_pipeline.policy.carrying import CarriedItems
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.records import BoolArray, FloatArray, ItemBank
 
@@ -85,3 +86,31 @@ def _learn_authors(
     has_author = np.isfinite(author[in_scale])
     mean[has_author, 1] = intercept + slope * author[in_scale][has_author]
     sd[has_author, 1] = max(residual_sd, MINIMUM_SD)
+
+
+def base_priors(
+    bank: ItemBank,
+    is_anchor: BoolArray,
+    carried: CarriedItems,
+    in_scale: BoolArray,
+    configuration: CalibrationConfiguration,
+) -> tuple[FloatArray, FloatArray]:
+    """Learn from anchors; in a pool without them, take what the first night learned.
+
+    Parameters
+    ----------
+    carried
+        Taken over from the last accepted night.
+    bank, is_anchor, in_scale, configuration
+        As in `learn_from_anchors`, which says what is given back.
+    """
+    mean, sd = learn_from_anchors(bank, is_anchor, carried.parameters, in_scale, configuration)
+    known = np.isfinite(carried.prior_mean[in_scale]).all(axis=1)
+    if (is_anchor & in_scale).any() or not known.any():
+        return mean, sd
+    earlier_mean = carried.prior_mean[in_scale]
+    earlier_sd = carried.prior_precision[in_scale] ** -0.5
+    mean[:] = np.median(earlier_mean[known], axis=0)
+    sd[:] = np.median(earlier_sd[known], axis=0)
+    mean[known], sd[known] = earlier_mean[known], earlier_sd[known]
+    return mean, sd

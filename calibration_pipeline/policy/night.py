@@ -9,7 +9,7 @@ from datetime import date
 
 import numpy as np
 
-from calibration_pipeline.policy.base_priors import learn_from_anchors
+from calibration_pipeline.policy.base_priors import base_priors
 from calibration_pipeline.policy.carrying import (
     CarriedItems,
     carry_over,
@@ -139,7 +139,7 @@ def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _P
     prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
     for number in range(len(bank.scale_names)):
         in_scale = bank.scale_index == number
-        prior_mean[in_scale], prior_sd[in_scale] = _base_priors(
+        prior_mean[in_scale], prior_sd[in_scale] = base_priors(
             bank, is_anchor, carried, in_scale, configuration
         )
     start = starting_values(carried, prior_mean, bank)
@@ -177,26 +177,6 @@ def _screened(
         known = KnownScale(start[in_scale], last.population, last.group_names) if last else None
         found.append(screen(inputs.window, inputs.bank, in_scale, configuration, known=known))
     return tuple(found)
-
-
-def _base_priors(
-    bank: ItemBank,
-    is_anchor: BoolArray,
-    carried: CarriedItems,
-    in_scale: BoolArray,
-    configuration: CalibrationConfiguration,
-) -> tuple[FloatArray, FloatArray]:
-    """Learned from anchors; in a pool without them, what the first night learned."""
-    mean, sd = learn_from_anchors(bank, is_anchor, carried.parameters, in_scale, configuration)
-    known = np.isfinite(carried.prior_mean[in_scale]).all(axis=1)
-    if (is_anchor & in_scale).any() or not known.any():
-        return mean, sd
-    earlier_mean = carried.prior_mean[in_scale]
-    earlier_sd = carried.prior_precision[in_scale] ** -0.5
-    mean[:] = np.median(earlier_mean[known], axis=0)
-    sd[:] = np.median(earlier_sd[known], axis=0)
-    mean[known], sd[known] = earlier_mean[known], earlier_sd[known]
-    return mean, sd
 
 
 def _baseline_parameters(

@@ -15,7 +15,6 @@ from calibration_pipeline.irt.linking import (
     transform_covariances,
     transform_items,
 )
-from calibration_pipeline.irt.model import from_internal, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
@@ -28,6 +27,7 @@ from calibration_pipeline.policy.populations import (
     group_populations,
     starting_population,
 )
+from calibration_pipeline.policy.shadow import shadow_covariance, shadow_refit
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
     BoolArray,
@@ -36,9 +36,6 @@ from calibration_pipeline.records import (
     ScaleState,
     ScreeningCounts,
 )
-
-LARGEST_SHADOW_STEP = 1.0
-"""A Newton step in log a or b beyond this is noise of a nearly flat likelihood."""
 
 
 @dataclass(frozen=True)
@@ -207,14 +204,14 @@ def _stated_on_scale(
     covariance = posterior_before_window(items).posterior_covariance(items.free, found.information)
     covariance += fitted.loadings @ fitted.loadings.transpose(0, 2, 1)
     refit = items.is_anchor & (counts > 0)
-    covariance[refit] = _shadow_covariance(found.information[refit])
+    covariance[refit] = shadow_covariance(found.information[refit])
     constants = _link_to_baseline(items, parameters, counts, configuration)
     return ScaleFit(
         parameters=np.where(items.free, transform_items(parameters, constants), parameters),
         covariance=transform_covariances(covariance, constants),
         prior_mean=items.prior_mean,
         prior_precision=items.prior_precision,
-        shadow_parameters=_shadow_refit(parameters, found, refit),
+        shadow_parameters=shadow_refit(parameters, found, refit),
         infit=found.infit,
         outfit=found.outfit,
         infit_se=found.infit_se,
@@ -295,31 +292,3 @@ def _link_to_baseline(
         scaling_constant=configuration.em.scaling_constant,
         slope_is_free=has_slopes,
     )
-
-
-def _shadow_refit(
-    parameters: FloatArray,
-    found: MarginalDerivatives,
-    refit: BoolArray,
-) -> FloatArray:
-    """Anchors as tonight's answers alone would have them; other items as fitted, ``(n, 3)``.
-
-    One Newton step in (log a, b) on the marginal likelihood: an M-step from the expected counts
-    would shrink towards the reference. Guessing stays, since answers hardly inform it.
-    """
-    shadow = parameters.copy()
-    if not refit.any():
-        return shadow
-    inverse = _shadow_covariance(found.information[refit])[:, :2, :2]
-    step = np.einsum("jkm,jm->jk", inverse, found.score[refit][:, :2])
-    internal = to_internal(parameters[refit])
-    internal[:, :2] += np.clip(step, -LARGEST_SHADOW_STEP, LARGEST_SHADOW_STEP)
-    shadow[refit] = from_internal(internal, parameters[refit, 2] > 0.0)
-    return shadow
-
-
-def _shadow_covariance(information: FloatArray) -> FloatArray:
-    """Inverse information in (log a, b), guessing held, ``(n, 3, 3)``."""
-    covariance = np.zeros_like(information)
-    covariance[:, :2, :2] = np.linalg.inv(information[:, :2, :2] + 1e-6 * np.eye(2))
-    return covariance
