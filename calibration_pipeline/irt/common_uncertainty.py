@@ -15,13 +15,14 @@ The derivative of a mode by a linear term is the inverse of the observed informa
 (1986), Journal of the Royal Statistical Society B 48, 133–169.
 """
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.cycles import Cycles
-from calibration_pipeline.irt.em import EMResult
+from calibration_pipeline.irt.em import EMResult, NotConvergedWarning
 from calibration_pipeline.irt.expectation import MarginalDerivatives
 from calibration_pipeline.irt.model import BoolArray, FloatArray, to_internal
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
@@ -30,9 +31,9 @@ from calibration_pipeline.irt.responses import ResponseData
 
 ENOUGH_RESPONSES = 2_000_000
 """Of more, a regular sample of the sessions tells how the items hang together just as well."""
-LARGEST_CONDITION = 1e8
-"""Of the weighted least squares: beyond it the items say nothing of the stretch."""
 TOLERANCE_SHARE = 0.1
+LARGEST_TOLERANCE = 1e-4
+MAXIMUM_CYCLES = 300
 """Answers to a pull are differences of two fits: both converge further than a fit alone has to."""
 
 
@@ -67,21 +68,33 @@ def common_loadings(
     weights = _best_weights(covariance, internal, free)
     if not weights.shape[2]:
         return np.zeros((data.n_items, 3, 2))
-    settings = replace(configuration, tolerance=TOLERANCE_SHARE * configuration.tolerance)
+    settings = replace(
+        configuration,
+        tolerance=min(TOLERANCE_SHARE * configuration.tolerance, LARGEST_TOLERANCE),
+        maximum_cycles=max(configuration.maximum_cycles, MAXIMUM_CYCLES),
+    )
     cycles = Cycles(data.every(step), problem, settings, is_bounded=not is_learned)
     start = Values(internal, result.population, priors)
     # Groups that hold the scale together would let go of it: a pull moves nothing but the items.
     holds_scale = cycles.may_expand(result.population) and result.population.has_contrasts
     tilt = replace(result.tilt, holds_scale=holds_scale)
-    base = cycles.run(start, "common", tilt).values
+    first = cycles.run(start, "common", tilt)
+    base, converged = first.values, first.converged
     alone = np.einsum("jkm,jmn->jkn", covariance, weights)
     spread = np.einsum("jkn,jkn->n", weights, alone) + 1.0 / cycles.data.n_sessions
     excess = np.empty_like(alone)
     for column, pull in enumerate(1.0 / np.sqrt(spread)):
         linear = pull * weights[:, :, column]
-        pulled = cycles.run(base, "common", replace(tilt, linear=linear)).values
-        answer = (pulled.internal - base.internal) / pull
+        pulled = cycles.run(base, "common", replace(tilt, linear=linear))
+        converged &= pulled.converged
+        answer = (pulled.values.internal - base.internal) / pull
         excess[:, :, column] = np.where(free, answer, 0.0) - alone[:, :, column]
+    if not converged:
+        warnings.warn(
+            "the error of the scale didn't converge: standard errors may be too small",
+            NotConvergedWarning,
+            stacklevel=2,
+        )
     loadings = np.zeros((data.n_items, 3, 2))
     loadings[:, :, : weights.shape[2]] = _factor(excess, weights) / np.sqrt(step)
     return loadings
@@ -90,7 +103,10 @@ def common_loadings(
 def _shared(
     problem: ItemProblem, result: EMResult, information: FloatArray, step: int
 ) -> tuple[ItemProblem, EMResult, FloatArray]:
-    """One part in `step` of all that is known: covariances come out `step` times as large."""
+    """One part in `step` of all that is known: covariances come out `step` times as large.
+
+    A learned prior stays: with so many answers it is a small part.
+    """
     if step == 1:
         return problem, result, information
     priors = result.priors
@@ -122,7 +138,7 @@ def _best_weights(covariance: FloatArray, internal: FloatArray, free: BoolArray)
     normal = np.einsum("jkn,jkp->np", design, weighted)
     if not free[:, 1].any():
         return np.empty((*internal.shape, 0))
-    if free[:, 1].sum() < 2 or np.linalg.cond(normal) > LARGEST_CONDITION:
+    if free[:, 1].sum() < 2:
         return np.asarray(weighted[:, :, :1] / normal[0, 0])
     # Items of one difficulty show no stretch: that direction is left out.
     return np.asarray(weighted @ np.linalg.pinv(normal, rcond=1e-9, hermitian=True))

@@ -1,6 +1,7 @@
 """Settings of the estimator. Import-light: no numba here."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,10 @@ class EMConfiguration:
     quadrature_nodes, quadrature_bound
         Equally spaced ability nodes on [−bound, bound].
     tolerance
-        Largest change of any item parameter (a, b, c) in a cycle at convergence.
+        Largest change of any item parameter (a, b, c), or of the population, in a cycle at
+        convergence.
     maximum_cycles
-        Cycles after which the fit is given back as not converged.
+        Cycles of a phase (see `em.EMResult`) after which it is given back as not converged.
     integrates_items
         Estimate the population's spread with the errors of the items integrated out, where they
         have priors; otherwise it is the joint mode, which is too narrow.
@@ -43,6 +45,9 @@ class EMConfiguration:
         ValueError
             Names the setting and what it has to be.
         """
+        bounds = (*self.discrimination_bounds, *self.difficulty_bounds, *self.guessing_bounds)
+        numbers = (self.scaling_constant, self.quadrature_bound, self.tolerance, *bounds)
+        require(all(map(isfinite, numbers)), "every number must be finite")
         require(self.scaling_constant > 0, "scaling_constant must be above 0")
         require(self.quadrature_nodes >= 3, "quadrature_nodes must be 3 or more")
         require(self.quadrature_bound > 0, "quadrature_bound must be above 0")

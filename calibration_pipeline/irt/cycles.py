@@ -43,7 +43,7 @@ EXPANSION_DAMPING = 0.7
 """Each expansion that lowered the objective shortens the later ones: the scale has settled."""
 BOUND_FREEDOM = 10.0
 """How far an unbounded fit may go: a factor of a, a distance of b."""
-OBJECTIVE_TOLERANCE = 1e-7
+OBJECTIVE_TOLERANCE = 1e-9
 """A fall of the objective smaller than this share of its size is rounding."""
 
 
@@ -107,12 +107,13 @@ class Cycles:
                     damping *= EXPANSION_DAMPING
                 mixing.forget()
             else:
-                best = found
+                best = found if best is None or found.objective > best.objective else best
                 plain = image = self._maximize(values, found.expectation, tilt)
                 fallbacks = [plain]
                 if expands:
                     image = self._expand(values, plain, found.expectation, damping, tilt)
                     fallbacks = [image, self._without_expansion(plain, image)]
+                    expands = self._may_go_on(image)
                 change = self._largest_change(found, values, image)
                 values = self._mixed(mixing, values, image)
             trace.append(_diagnostics(cycle, phase, best or found, change, is_undone))
@@ -218,6 +219,12 @@ class Cycles:
         target_mean, target_sd = population.pooled(cells, sessions)
         slope = target_sd / sd
         return self._rescaled(values, slope, target_mean - slope * mean)
+
+    def _may_go_on(self, image: Values) -> bool:
+        """An expansion that a bound cuts short costs likelihood; groups need it all the same."""
+        is_cut = (image.internal <= self.bounds[0]) | (image.internal >= self.bounds[1])
+        is_cut &= self.problem.free & np.array([True, True, False])
+        return image.population.has_contrasts or not bool(is_cut.any())
 
     def _without_expansion(self, plain: Values, image: Values) -> Values:
         """The EM step alone; groups have no common scale of their own, and keep the expanded."""

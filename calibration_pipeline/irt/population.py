@@ -173,7 +173,7 @@ class Population:
             if n <= 0.0:
                 continue
             x = cells.covariate[rows]
-            theta = mass[rows] @ nodes
+            theta = np.einsum("cq,q->c", mass[rows], nodes)  # BLAS may sum in another order
             if self.mean_is_estimated or self.has_contrasts:
                 if self.has_covariate:
                     slope[number] = _slope(x, theta, sessions[rows])

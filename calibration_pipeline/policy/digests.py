@@ -26,7 +26,8 @@ def with_digest(state: CalibrationState) -> CalibrationState:
     """Fill in the state's digest.
 
     The attempt and the stored number of the anchor set are left out: the same answers and
-    configuration give the same digest at any attempt, on any machine's database.
+    configuration give the same digest at any attempt, on any machine with the same kind of
+    processor.
     """
     left_out = {"attempt", "anchor_set_id", "digest", "parent"}
     content = [getattr(state, f.name) for f in fields(state) if f.name not in left_out]

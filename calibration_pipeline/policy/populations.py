@@ -93,13 +93,14 @@ def starting_population(
     place = {name: number for number, name in enumerate(known.group_names)}
     at = [place.get(name, 0) for name in names]
     before = known.population
+    has_covariate = cells is not None and bool(cells.covariate.any())
     return Population(
         before.mean[at],
         before.sd[at],
         mean_is_estimated,
         sd_is_estimated,
-        slope=before.slope[at],
-        has_covariate=cells is not None and bool(cells.covariate.any()),
+        slope=before.slope[at] if has_covariate else np.zeros(len(at)),
+        has_covariate=has_covariate,
     )
 
 

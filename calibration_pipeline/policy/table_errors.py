@@ -94,9 +94,10 @@ def state_items(
     covariance = _inverses(found.information + priors.precision, problem)
     population = result.population
     if not population.sd_is_estimated or population.mean_is_estimated:
-        if np.isfinite(covariance).all():
-            loadings = common_loadings(data, problem, result, found, configuration)
-            covariance += loadings @ loadings.transpose(0, 2, 1)
+        determined = np.isfinite(covariance.sum(axis=(1, 2)))
+        inside = replace(problem, free=problem.free & determined[:, None])
+        loadings = common_loadings(data, inside, result, found, configuration)
+        covariance += loadings @ loadings.transpose(0, 2, 1)
         return StatedItems(result.parameters, covariance, np.nan)
     variance, movement = _profile_spread(data, problem, result, configuration)
     known = variance if np.isfinite(variance) else 0.0

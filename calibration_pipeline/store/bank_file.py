@@ -47,7 +47,7 @@ def read_bank_file(path: Path) -> tuple[BankRow, ...]:
     missing = [name for name in REQUIRED_COLUMNS if name not in table.column_names]
     if missing:
         raise BadInputError(
-            f"{path.name} lacks the column {', '.join(missing)}: "
+            f"{path.name} lacks the column{'s'[: len(missing) - 1]} {', '.join(missing)}: "
             f"a bank file needs {', '.join(REQUIRED_COLUMNS)}"
         )
     rows = tuple(

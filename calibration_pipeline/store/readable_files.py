@@ -23,6 +23,10 @@ def readable(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except FileNotFoundError as error:
+        raise BadInputError(
+            f"{path} doesn't exist: give the path of a CSV or Parquet file"
+        ) from error
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         # A parser's message goes on with the row itself, and with it a person's id.
         reason = re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]

@@ -94,7 +94,7 @@ class ResponseFile:
         missing = [name for name in REQUIRED_COLUMNS if name not in self._names]
         if missing:
             raise BadInputError(
-                f"{self.name} lacks the column {', '.join(missing)}: "
+                f"{self.name} lacks the column{'s'[: len(missing) - 1]} {', '.join(missing)}: "
                 f"a file of answers needs {', '.join(REQUIRED_COLUMNS)}"
             )
         self._refuse_naive_columns()

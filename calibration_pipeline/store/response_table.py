@@ -125,7 +125,7 @@ def _columns(file_name: str, found: list[str]) -> dict[str, str]:
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise BadInputError(
-            f"{file_name} lacks the column {', '.join(missing)}: "
+            f"{file_name} lacks the column{'s'[: len(missing) - 1]} {', '.join(missing)}: "
             f"a table of answers needs {', '.join(REQUIRED_COLUMNS)}"
         )
     return columns

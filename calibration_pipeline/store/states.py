@@ -116,10 +116,11 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
     key = [state.partition, state.attempt]
     with engine.begin() as connection:
         connection.execute(sa.insert(calibration_states).values(run_id=run_id, **_header(state)))
-        connection.execute(
-            sa.insert(state_scales),
-            [_scale_row(state, position) for position in range(len(state.scales))],
-        )
+        if state.scales:
+            connection.execute(
+                sa.insert(state_scales),
+                [_scale_row(state, position) for position in range(len(state.scales))],
+            )
         copy_rows(
             connection,
             state_windows,

@@ -51,7 +51,8 @@ def honest_problem(truth: np.ndarray, model: str, n_anchors: int) -> ItemProblem
     start = np.where(free, [1.0, 0.0, 0.2 if model == "3PL" else 0.0], truth)
     if n_anchors:
         return ItemProblem(start, free, ItemPriors.normal(MEAN, SD, free))
-    return ItemProblem(start, free, LearnedPrior.starting_at(MEAN, 1.5 * SD))
+    # Guessing's prior is never learned: it has to be the true one from the start.
+    return ItemProblem(start, free, LearnedPrior.starting_at(MEAN, SD * [1.5, 1.5, 1.0]))
 
 
 def item_covariances(

@@ -118,17 +118,20 @@ def test_what_is_fixed_has_no_part_in_it():
     assert loadings[5:, 1].any(axis=1).all()
 
 
-def test_a_fit_with_groups_has_loadings_too():
-    data, problem, result = small_case("2PL", 4)
+@pytest.mark.parametrize("n_anchors", [4, 0])
+def test_groups_that_do_not_differ_leave_the_common_part_as_it_is(n_anchors):
+    """Without anchors the groups hold the scale together, and a pull must not loosen it."""
+    data, problem, result = small_case("2PL", n_anchors)
     cells = PopulationCells((np.arange(600) % 2).astype(np.int32), np.arange(2), np.zeros(2))
     grouped = replace(data, cells=cells)
-    population = Population([0, 0], [1, 1], mean_is_estimated=True, sd_is_estimated=True)
+    is_free = n_anchors > 0
+    population = Population([0, 0], [1, 1], mean_is_estimated=is_free, sd_is_estimated=is_free)
     alike = fit_quietly(grouped, problem, population, TIGHT)
-    usual = loadings_of(data, problem, result)
-    shared = loadings_of(grouped, problem, alike)
-    np.testing.assert_allclose(
-        np.square(shared[:, 1]).sum(axis=1), np.square(usual[:, 1]).sum(axis=1), rtol=0.2
+    usual, shared = (
+        np.square(loadings_of(*case)[n_anchors:, 1]).sum(axis=1)
+        for case in ((data, problem, result), (grouped, problem, alike))
     )
+    np.testing.assert_allclose(shared, usual, rtol=0.2)
 
 
 def nothing_answered(n_items: int) -> ResponseData:

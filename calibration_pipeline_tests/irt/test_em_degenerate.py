@@ -65,3 +65,9 @@ def test_no_session_at_all_is_refused():
     nothing = ResponseData(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8), 2)
     with pytest.raises(ValueError, match="no session"):
         fit(nothing, problem_of(2), FIXED, SETTINGS)
+
+
+def test_answers_to_items_beyond_the_problem_are_refused():
+    data = complete_data(np.random.default_rng(0).integers(0, 2, (20, 4)))
+    with pytest.raises(ValueError, match="answers to 4 items, but a problem of 3"):
+        fit(data, problem_of(3), FIXED, SETTINGS)

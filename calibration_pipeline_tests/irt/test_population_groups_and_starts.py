@@ -36,8 +36,8 @@ class KnownStarts:
     problem: ItemProblem
 
 
-def known_starts(seed: int, n_items: int = 600, n_sessions: int = 6000) -> KnownStarts:
-    """20 answers, 72 anchors; the start is what a noisy earlier estimate says of the ability.
+def known_starts(seed: int, n_items: int = 300, n_sessions: int = 6000) -> KnownStarts:
+    """20 answers, 36 anchors; the start is what a noisy earlier estimate says of the ability.
 
     Its regression is exact: slope 1, residual variance .2.
     """
@@ -53,7 +53,7 @@ def known_starts(seed: int, n_items: int = 600, n_sessions: int = 6000) -> Known
     abilities = generator.normal(size=n_sessions)
     noisy = abilities + generator.normal(0.0, START_ERROR, n_sessions)
     starts = noisy / (1.0 + START_ERROR**2)
-    rule = SelectionRule(answers=20, pool_share=0.1, start_sd=np.sqrt(0.2))
+    rule = SelectionRule(answers=20, pool_share=0.2, start_sd=np.sqrt(0.2))
     sessions = simulate_sessions(abilities, truth, believed, rule, generator, starts=starts)
     bins, cell = np.unique(np.rint(starts * 16).astype(np.int64), return_inverse=True)
     data = ResponseData(
@@ -63,7 +63,7 @@ def known_starts(seed: int, n_items: int = 600, n_sessions: int = 6000) -> Known
         n_items,
         cells=PopulationCells(cell.astype(np.int32), np.zeros(len(bins), np.int64), bins / 16),
     )
-    free = np.repeat((np.arange(n_items) >= 72)[:, None], 3, axis=1)
+    free = np.repeat((np.arange(n_items) >= 36)[:, None], 3, axis=1)
     start = np.where(free, believed, truth)
     return KnownStarts(truth, data, ItemProblem(start, free, ItemPriors.normal(mean, sd, free)))
 
@@ -133,7 +133,7 @@ def test_groups_are_told_apart_with_anchors():
         own = abilities[group == number]
         assert result.population.mean[number] == pytest.approx(own.mean(), abs=0.06)
         assert result.population.sd[number] == pytest.approx(own.std(), rel=0.06)
-    assert np.abs(result.parameters - truth)[12:, 1].mean() < 0.1
+    assert np.abs(result.parameters - truth)[12:, 1].mean() < 0.15
 
 
 def test_groups_are_told_apart_without_anchors_and_together_keep_the_scale():
@@ -142,16 +142,16 @@ def test_groups_are_told_apart_without_anchors_and_together_keep_the_scale():
     result = fit(data, problem, Population([0, 0], [1, 1]), SETTINGS)
     population = result.population
     mean, sd = population.pooled(data.population_cells, np.bincount(group).astype(float))
-    assert mean == pytest.approx(0.0, abs=0.003)
-    assert sd == pytest.approx(1.0, abs=0.003)
+    assert mean == pytest.approx(0.0, abs=1e-9)
+    assert sd == pytest.approx(1.0, abs=1e-9)
     unit = (abilities - abilities.mean()) / abilities.std()
     for number in (0, 1):
         own = unit[group == number]
         assert population.mean[number] == pytest.approx(own.mean(), abs=0.04)
         assert population.sd[number] == pytest.approx(own.std(), rel=0.04)
     moved = (truth[:, 1] - abilities.mean()) / abilities.std()
-    assert np.abs(result.parameters[:, 1] - moved).mean() < 0.1
-    assert np.polyfit(moved, result.parameters[:, 1], 1)[0] == pytest.approx(1.0, abs=0.04)
+    assert np.abs(result.parameters[:, 1] - moved).mean() < 0.15
+    assert np.polyfit(moved, result.parameters[:, 1], 1)[0] == pytest.approx(1.0, abs=0.06)
 
 
 def test_one_population_for_two_groups_hides_their_spread():

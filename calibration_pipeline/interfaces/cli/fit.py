@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, say
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.terminal_progress import terminal_progress
@@ -48,7 +49,9 @@ _SHOWN = (
 @click.option("--force", is_flag=True, help="Replace an earlier fit in that folder.")
 @click.option("--D", "scaling_constant", type=_POSITIVE, help="Scaling constant D of the model.")
 @click.option("--tolerance", type=_POSITIVE, help="Largest change of a parameter at the end.")
-@click.option("--max-cycles", "maximum_cycles", type=click.IntRange(min=1), help="Limit of EM.")
+@click.option(
+    "--max-cycles", "maximum_cycles", type=click.IntRange(min=1), help="Limit of each phase of EM."
+)
 @click.option(
     "--standard-errors",
     type=click.Choice(("information", "oakes")),
@@ -85,7 +88,10 @@ def fit(
     started = time.monotonic()
     policy = load_settings().policy
     chosen = {name: value for name, value in estimator.items() if value is not None}
-    configuration = replace(policy, em=replace(policy.em, **chosen))
+    try:
+        configuration = replace(policy, em=replace(policy.em, **chosen))
+    except ValueError as error:
+        raise BadInputError(f"a setting of the estimator can't be used: {error}") from error
     options = TableFitOptions(model, population, not no_priors, standard_errors)
     files = FitFiles.in_folder(out, replace=force)
     with terminal_progress("Fitting", _STEPS) as reporter:
