@@ -116,7 +116,8 @@ class Cycles:
                     expands = self._may_go_on(image)
                 change = self._largest_change(found, values, image)
                 values = self._mixed(mixing, values, image)
-            trace.append(_diagnostics(cycle, phase, best or found, change, is_undone))
+            kept = best if is_undone and best is not None else found
+            trace.append(_diagnostics(cycle, phase, kept, change, is_undone))
             if change < self.configuration.tolerance:
                 break
         last = self.evaluate(values, tilt)

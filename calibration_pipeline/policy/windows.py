@@ -1,19 +1,16 @@
 """From archived days to the answers of one scale."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
 
 from calibration_pipeline.irt.responses import ResponseData
-from calibration_pipeline.policy.gathering import DEFAULT_ABSENT, GatheredAnswers, gather
+from calibration_pipeline.policy.gathering import GatheredAnswers
 from calibration_pipeline.records import (
     BoolArray,
-    DayResponses,
     FloatArray,
     IntArray,
-    ItemBank,
     ScreeningCounts,
 )
 
@@ -82,39 +79,6 @@ def leaving_days(folded_through: date, partition: date, length: int) -> list[dat
         folded_through + timedelta(days=step)
         for step in range(1, (first_of_window - folded_through).days)
     ]
-
-
-def scale_responses(
-    days: Sequence[DayResponses],
-    bank: ItemBank,
-    in_scale: BoolArray,
-    minimum_session_answers: int,
-    absent: Sequence[bool] = DEFAULT_ABSENT,
-) -> ScaleResponses:
-    """Gather one scale's answers from several days as they are; `screening.screen` does more.
-
-    Parameters
-    ----------
-    days
-        Archived days, in order.
-    bank
-        Gives every item its position.
-    in_scale
-        ``(bank.n_items,)`` items of the scale.
-    minimum_session_answers
-        Sessions with fewer answers on the scale are left out.
-    absent
-        By `records.OUTCOMES`: whether such answers are left out. The others count as wrong.
-
-    Raises
-    ------
-    ValueError
-        If a day holds an item that the bank lacks: extraction quarantines those.
-    """
-    answers = gather(days, bank, in_scale, absent)
-    kept = answers.lengths >= minimum_session_answers
-    data = response_data(answers.of_sessions(kept), kept, int(in_scale.sum()))
-    return ScaleResponses(data, np.flatnonzero(kept))
 
 
 def response_data(answers: GatheredAnswers, kept: BoolArray, n_items: int) -> ResponseData:

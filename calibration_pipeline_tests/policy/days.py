@@ -6,6 +6,8 @@ from datetime import date
 
 import numpy as np
 
+from calibration_pipeline.policy.gathering import gather
+from calibration_pipeline.policy.windows import ScaleResponses, response_data
 from calibration_pipeline.records import OUTCOMES, DayResponses, DayRevision
 
 DAY = date(2026, 3, 10)
@@ -53,3 +55,11 @@ def make_day(sessions: Sequence[Session], when: date = DAY) -> DayResponses:
         ),
         group_names=groups,
     )
+
+
+def unscreened(days, bank, in_scale, minimum_session_answers: int) -> ScaleResponses:
+    """One scale's answers as they are; sessions with fewer answers are left out."""
+    answers = gather(days, bank, in_scale)
+    kept = answers.lengths >= minimum_session_answers
+    data = response_data(answers.of_sessions(kept), kept, int(in_scale.sum()))
+    return ScaleResponses(data, np.flatnonzero(kept))

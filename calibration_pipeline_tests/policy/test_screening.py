@@ -13,9 +13,8 @@ from calibration_pipeline.irt.simulation import (
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.screening import KnownScale, screen
-from calibration_pipeline.policy.windows import scale_responses
 from calibration_pipeline.records import DayResponses, DayRevision
-from calibration_pipeline_tests.policy.days import Session, make_day
+from calibration_pipeline_tests.policy.days import Session, make_day, unscreened
 from calibration_pipeline_tests.simulated import (
     draw_items,
     make_bank,
@@ -34,7 +33,7 @@ def test_days_of_which_nothing_more_is_known_are_taken_as_they_are():
     pool = make_pool(60, 6, np.random.default_rng(1))
     days = simulate_days(pool, 4, np.random.default_rng(2))
     in_scale = np.arange(60) % 3 > 0
-    plain = scale_responses(days, pool.bank, in_scale, 10)
+    plain = unscreened(days, pool.bank, in_scale, 10)
     screened = screen(
         days, pool.bank, in_scale, CalibrationConfiguration(minimum_session_answers=10)
     )

@@ -3,8 +3,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from calibration_pipeline.policy.windows import leaving_days, scale_responses, window_days
+from calibration_pipeline.policy.windows import leaving_days, window_days
 from calibration_pipeline.records import DayResponses, DayRevision
+from calibration_pipeline_tests.policy.days import unscreened
 from calibration_pipeline_tests.simulated import make_bank
 
 D = date(2026, 3, 10)
@@ -58,8 +59,8 @@ def test_sessions_are_split_by_scale_and_items_renumbered():
         day([[("i00000", 1), ("i00001", 0), ("i00002", 1)], [("i00003", 1)]]),
         day([[("i00002", 0), ("i00003", 1), ("i00001", 1)]]),
     ]
-    algebra = scale_responses(days, bank, bank.scale_index == 0, 1)
-    reading = scale_responses(days, bank, bank.scale_index == 1, 1)
+    algebra = unscreened(days, bank, bank.scale_index == 0, 1)
+    reading = unscreened(days, bank, bank.scale_index == 1, 1)
     assert algebra.data.session_offsets.tolist() == [0, 2, 3]
     assert algebra.data.item.tolist() == [0, 1, 1]
     assert algebra.data.correct.tolist() == [1, 1, 0]
@@ -72,17 +73,17 @@ def test_sessions_are_split_by_scale_and_items_renumbered():
 def test_a_short_session_is_left_out_on_the_scale_where_it_is_short():
     bank = make_bank(3, scales={"x": "3PL", "y": "3PL"}, scale_index=[0, 0, 1])
     days = [day([[("i00000", 1), ("i00001", 0), ("i00002", 1)], [("i00001", 1), ("i00002", 1)]])]
-    assert scale_responses(days, bank, bank.scale_index == 0, 2).sessions.tolist() == [0]
-    assert scale_responses(days, bank, bank.scale_index == 1, 2).data.n_responses == 0
+    assert unscreened(days, bank, bank.scale_index == 0, 2).sessions.tolist() == [0]
+    assert unscreened(days, bank, bank.scale_index == 1, 2).data.n_responses == 0
 
 
 def test_no_days_give_no_answers():
     bank = make_bank(3)
-    gathered = scale_responses([], bank, bank.scale_index == 0, 3)
+    gathered = unscreened([], bank, bank.scale_index == 0, 3)
     assert (gathered.data.n_sessions, gathered.data.n_responses) == (0, 0)
 
 
 def test_an_item_that_the_bank_lacks_is_refused_by_name():
     bank = make_bank(2)
     with pytest.raises(ValueError, match="unheard-of"):
-        scale_responses([day([[("unheard-of", 1)]])], bank, bank.scale_index == 0, 1)
+        unscreened([day([[("unheard-of", 1)]])], bank, bank.scale_index == 0, 1)

@@ -112,5 +112,5 @@ def test_a_row_that_cannot_be_parsed_names_nobody(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BadInputError, match="doesn.t exist"):
+    with pytest.raises(BadInputError, match="doesn't exist"):
         read_response_table(tmp_path / "none.csv")
