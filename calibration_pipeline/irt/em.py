@@ -32,6 +32,8 @@ PROFILE_STEP = 3.0
 """Width of a profile in standard errors that log sd would have if abilities were known."""
 SPREAD_ROUNDS = 2
 """A learned prior's spread depends on the items and they on it, but little."""
+ENOUGH_ANSWERS = 5000
+"""Answers per item from which the joint mode does: it is off by a share of about 15 / answers."""
 LARGEST_TILT = 0.5
 """As a share of the sessions; more would widen the population without end."""
 
@@ -107,7 +109,7 @@ def fit(
         for number in range(1, SPREAD_ROUNDS + 1):
             end = _with_integrated_prior(cycles, end, f"learned {number}")
             trace += end.trace
-    if configuration.integrates_items and _has_prior(problem) and population.sd_is_estimated:
+    if configuration.integrates_items and _needs_integration(data, problem, population):
         end, tilt, further = _with_integrated_spread(cycles, end, tilt)
         trace += further
     if is_learned:
@@ -159,11 +161,12 @@ def _within_bounds(cycles: Cycles, end: End) -> tuple[End, tuple[CycleDiagnostic
     return replace(last, values=replace(last.values, priors=learned)), last.trace
 
 
-def _has_prior(problem: ItemProblem) -> bool:
+def _needs_integration(data: ResponseData, problem: ItemProblem, population: Population) -> bool:
     """Without a prior the fit is maximum likelihood, to be compared as such."""
-    priors = problem.priors
-    is_given = isinstance(priors, LearnedPrior) or bool(priors.precision.any())
-    return is_given and bool(problem.free.any())
+    has_prior = isinstance(problem.priors, LearnedPrior) or bool(problem.priors.precision.any())
+    n_free = int(problem.free.any(axis=1).sum())
+    is_sparse = data.n_responses < ENOUGH_ANSWERS * n_free
+    return has_prior and is_sparse and population.sd_is_estimated
 
 
 def _with_integrated_spread(
