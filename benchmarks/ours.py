@@ -21,7 +21,6 @@ from calibration_pipeline.irt.expectation import (
     marginal_derivatives,
 )
 from calibration_pipeline.irt.model import FloatArray, standard_errors
-from calibration_pipeline.irt.priors import LearnedPrior
 
 CONFIGURATION = EMConfiguration()
 LARGE_WARM_UP = "large-100000"
@@ -48,7 +47,7 @@ def errors_of(
 ) -> FloatArray:
     """Standard errors of (a, b, c), ``(n_items, 3)``; `with_common` adds what items share."""
     free, priors = case.problem.free, result.priors
-    of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
+    of_items = priors.for_items(free)
     covariance = of_items.posterior_covariance(free, found.information)
     if with_common:
         loadings = common_loadings(case.data, case.problem, result, found, CONFIGURATION)

@@ -62,8 +62,7 @@ def common_loadings(
     problem, result, information = _shared(problem, result, found.information, step)
     free, priors = problem.free, result.priors
     is_learned = isinstance(priors, LearnedPrior)
-    of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
-    covariance = of_items.posterior_covariance(free, information)
+    covariance = priors.for_items(free).posterior_covariance(free, information)
     internal = np.where(free, to_internal(result.parameters), to_internal(problem.start))
     weights = _best_weights(covariance, internal, free)
     if not weights.shape[2]:

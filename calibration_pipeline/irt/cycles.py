@@ -158,7 +158,7 @@ class Cycles:
     def _maximize(self, values: Values, expectation: Expectation, tilt: Tilt) -> Values:
         """Items, learned prior and population, each given the expected counts."""
         priors, free = values.priors, self.problem.free
-        of_items = priors.for_items(free) if isinstance(priors, LearnedPrior) else priors
+        of_items = priors.for_items(free)
         linear = of_items.linear if tilt.linear is None else of_items.linear + tilt.linear
         internal = values.internal.copy()
         item_kernels.maximize_items(

@@ -33,7 +33,6 @@ from calibration_pipeline.irt.population import (
     ability_nodes,
     normal_log_weights,
 )
-from calibration_pipeline.irt.priors import LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 
@@ -255,9 +254,7 @@ def _population_score(expectation: Expectation, population: Population) -> list[
 
 def _prior_precision(problem: ItemProblem, result: EMResult) -> FloatArray:
     """Precision of the priors over the items' free coordinates, as one matrix."""
-    priors = result.priors
-    if isinstance(priors, LearnedPrior):
-        priors = priors.for_items(problem.free)
+    priors = result.priors.for_items(problem.free)
     items, coordinates = np.nonzero(problem.free)
     same_item = items[:, None] == items
     between = priors.precision[items[:, None], coordinates[:, None], coordinates]

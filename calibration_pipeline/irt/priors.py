@@ -46,6 +46,10 @@ class ItemPriors:
         precision = np.where(free, 1.0 / np.square(np.broadcast_to(sd, free.shape)), 0.0)
         return cls(precision[:, :, None] * np.eye(3), precision * np.where(free, mean, 0.0))
 
+    def for_items(self, free: BoolArray) -> "ItemPriors":  # noqa: ARG002 - a learned prior needs it
+        """Give the prior of every item: these are it."""
+        return self
+
     def log_density(self, internal: FloatArray) -> float:
         """Sum over items, without the constants that don't depend on φ."""
         quadratic = np.einsum("jk,jkm,jm->", internal, self.precision, internal)

@@ -18,7 +18,6 @@ from calibration_pipeline.irt.observed_information import (
     observed_information,
 )
 from calibration_pipeline.irt.population import Population
-from calibration_pipeline.irt.priors import LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 
@@ -88,9 +87,7 @@ def state_items(
     """
     if method == "oakes":
         return _jointly(data, problem, result, configuration, standardise=standardise)
-    priors = result.priors
-    if isinstance(priors, LearnedPrior):
-        priors = priors.for_items(problem.free)
+    priors = result.priors.for_items(problem.free)
     covariance = _inverses(found.information + priors.precision, problem)
     population = result.population
     if not population.sd_is_estimated or population.mean_is_estimated:
