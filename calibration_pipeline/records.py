@@ -21,6 +21,7 @@ ItemKey = tuple[str, int]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+DayArray = NDArray[np.datetime64]
 
 OUTCOMES = ("scored", "omitted", "not_reached", "invalid")
 """What became of a presented item; an answer's code is its place here."""
@@ -291,6 +292,14 @@ class CalibrationState:
         ``(n_items, 3)`` and ``(n_items, 3)`` base prior on φ (independent coordinates).
     carried_information, carried_linear
         ``(n_items, 3, 3)`` Λ and ``(n_items, 3)`` η of the days that have left the window.
+    carried_shift, carried_shift_se
+        ``(n_items,)`` how much harder the window's answers make the item than the carried ones do,
+        in units of b, and the standard error; NaN where it can't be said. They share no answer.
+    is_contradicted
+        ``(n_items,)`` the shift was credible, and what the item carried was dropped tonight.
+    carried_from
+        ``(n_items,)`` datetime64[D], the first day whose answers the item may carry. Earlier ones
+        are of the item as it was before it changed. NaT: none has been found to have changed.
     shadow_parameters
         ``(n_items, 3)`` anchors: the shadow refit; other items: equal to `parameters`.
     window_counts, total_counts
@@ -306,6 +315,8 @@ class CalibrationState:
         The last day whose answers are in the carried information; None before the first fold.
     window
         The (day, revision, digest) of every day in the window.
+    folded
+        The (day, revision, digest) of every day that was folded in tonight.
     parent
         ``(partition, attempt)`` of the accepted state this one starts from, None on the first.
     anchor_set_id, bank_digest, anchor_digest, configuration_digest
@@ -328,6 +339,10 @@ class CalibrationState:
     prior_precision: FloatArray
     carried_information: FloatArray
     carried_linear: FloatArray
+    carried_shift: FloatArray
+    carried_shift_se: FloatArray
+    is_contradicted: BoolArray
+    carried_from: DayArray
     shadow_parameters: FloatArray
     window_counts: IntArray
     total_counts: IntArray
@@ -340,6 +355,7 @@ class CalibrationState:
     scales: tuple[ScaleState, ...]
     folded_through: date | None
     window: tuple[tuple[date, int, str], ...]
+    folded: tuple[tuple[date, int, str], ...]
     parent: tuple[date, int] | None
     anchor_set_id: int | None
     bank_digest: str

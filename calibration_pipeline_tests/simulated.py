@@ -10,7 +10,8 @@ from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.irt.simulation import SelectionRule, simulate_sessions
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import digest_of
-from calibration_pipeline.policy.night import NightInputs, calibrate_night
+from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.windows import leaving_days, window_days
 from calibration_pipeline.records import (
     AnchorSet,

@@ -135,22 +135,30 @@ def with_estimated_mean(
     parameters: FloatArray,
     population: Population,
     configuration: EMConfiguration,
+    *,
+    weight: float = 1.0,
 ) -> Population:
     """Shift the population to the mean that the answers say, all else held (by EM).
 
-    Parameters are those of `expect`.
+    Parameters
+    ----------
+    data, parameters, population, configuration
+        As in `expect`.
+    weight
+        Share of the way to go, from 0 to 1.
     """
-    cells = data.population_cells
+    cells, moved = data.population_cells, population
     for _ in range(configuration.maximum_cycles):
-        found = expect(data, parameters, population, configuration)
+        found = expect(data, parameters, moved, configuration)
         shift = (
             float((found.mass @ found.nodes).sum() / found.mass.sum())
-            - (population.pooled(cells, found.mass.sum(axis=1))[0])
+            - (moved.pooled(cells, found.mass.sum(axis=1))[0])
         )
-        population = population.rescaled(1.0, shift)
+        moved = moved.rescaled(1.0, shift)
         if abs(shift) < configuration.tolerance:
             break
-    return population
+    total = float((moved.mean - population.mean)[0])
+    return population.rescaled(1.0, weight * total)
 
 
 def marginal_derivatives(

@@ -130,9 +130,10 @@ class ResponseData:
 
     def every(self, step: int) -> "ResponseData":
         """Keep each session whose number is a multiple of `step`."""
-        if step == 1:
-            return self
-        sessions = np.arange(0, self.n_sessions, step)
+        return self if step == 1 else self.of_sessions(np.arange(0, self.n_sessions, step))
+
+    def of_sessions(self, sessions: NDArray[np.integer]) -> "ResponseData":
+        """Keep some sessions, by their numbers, in the order given."""
         lengths = np.diff(self.session_offsets)[sessions]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         answers = np.repeat(self.session_offsets[sessions] - offsets[:-1], lengths)

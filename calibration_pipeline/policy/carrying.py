@@ -32,11 +32,16 @@ from calibration_pipeline.records import (
     AnchorSet,
     BoolArray,
     CalibrationState,
+    DayArray,
     DayResponses,
     FloatArray,
     IntArray,
     ItemBank,
 )
+
+DAY_MEAN_SD = 0.3
+"""How far a day's mean ability is expected from the window's, in standard deviations of ability:
+a handful of sessions says less than that of it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,12 @@ class CarriedItems:
         ``(n_items, 3)`` base priors as they stood; NaN for new items.
     information, linear
         ``(n_items, 3, 3)`` Λ and ``(n_items, 3)`` η.
-    folded_counts
-        ``(n_items,)`` answers in them.
+    carried_from
+        ``(n_items,)`` first day that an item may carry; NaT: any.
+    covariance
+        ``(n_items, 3, 3)`` of φ as last accepted; 0 for new items and for what was an anchor.
+    folded_counts, total_counts
+        ``(n_items,)`` answers ever folded, and in all.
     populations
         Last accepted population by scale name; its mean is free where no anchor holds the scale.
     folded_through
@@ -64,7 +73,10 @@ class CarriedItems:
     prior_precision: FloatArray
     information: FloatArray
     linear: FloatArray
+    carried_from: DayArray
+    covariance: FloatArray
     folded_counts: IntArray
+    total_counts: IntArray
     populations: dict[str, KnownPopulation]
     folded_through: date | None
 
@@ -93,7 +105,10 @@ def carry_over(
         prior_precision=np.full((n, 3), np.nan),
         information=np.zeros((n, 3, 3)),
         linear=np.zeros((n, 3)),
+        carried_from=np.full(n, "NaT", "datetime64[D]"),
+        covariance=np.zeros((n, 3, 3)),
         folded_counts=np.zeros(n, np.int64),
+        total_counts=np.zeros(n, np.int64),
         populations={},
         folded_through=None,
     )
@@ -106,6 +121,10 @@ def carry_over(
         carried.prior_precision[to] = parent.prior_precision[known]
         carried.information[to] = parent.carried_information[known]
         carried.linear[to] = parent.carried_linear[known]
+        carried.carried_from[to] = parent.carried_from[known]
+        is_free = ~parent.is_anchor[known]
+        carried.covariance[to[is_free]] = parent.covariance[known][is_free]
+        carried.total_counts[to] = parent.total_counts[known]
         carried.folded_counts[to] = (parent.total_counts - parent.window_counts)[known]
         anchored = set(bank.scale_index[bank.positions(anchors.keys)].tolist())
         held = {name for number, name in enumerate(bank.scale_names) if number in anchored}
@@ -163,8 +182,10 @@ def fold(
         linear *= decay
         if day in days:
             added = _day_likelihood(days[day], carried, start, bank, configuration, rapid_guess_ms)
-            information += added[0]
-            linear += added[1]
+            # An answer from before an item changed says nothing about it as it is.
+            is_current = ~(carried.carried_from > np.datetime64(day))
+            information += np.where(is_current[:, None, None], added[0], 0.0)
+            linear += np.where(is_current[:, None], added[1], 0.0)
             counts += added[2]
     return replace(
         carried,
@@ -219,10 +240,12 @@ def _marginal_derivatives(
     known: KnownPopulation,
     configuration: CalibrationConfiguration,
 ) -> MarginalDerivatives:
-    """Derivatives at the last estimates and the last population.
+    """Derivatives at the last estimates and the last population, moved to the day's own mean.
 
-    Without anchors nothing but carried information holds a scale's origin. The chance that a day's
-    sessions were able or weak ones must not move it, so the day's mean ability is estimated.
+    The last population is that of a whole window, whose oldest day this is. Where abilities grow,
+    its sessions were weaker than that, and its items would look harder than they are.
+    Without anchors nothing but carried information holds a scale's origin: there the chance that a
+    day's sessions were able or weak ones must not move it at all.
     """
     free_mean = known.population.mean_is_estimated
     parameters = np.concatenate([estimate, estimate[answers.copies]])
@@ -233,8 +256,14 @@ def _marginal_derivatives(
         mean_is_estimated=free_mean,
         sd_is_estimated=False,
     )
-    if free_mean:
-        population = with_estimated_mean(answers.data, parameters, population, configuration.em)
+    n_sessions = answers.data.n_sessions
+    population = with_estimated_mean(
+        answers.data,
+        parameters,
+        population,
+        configuration.em,
+        weight=1.0 if free_mean else n_sessions / (n_sessions + DAY_MEAN_SD**-2),
+    )
     found = marginal_derivatives(answers.data, parameters, population, configuration.em)
     return found.of_items(len(estimate))
 

@@ -31,6 +31,9 @@ class CalibrationConfiguration:
         Share of a day's rows; more stops the night before the fit.
     forgetting_half_life_days
         Age at which carried information counts half.
+    contradiction_z
+        What an item carries is dropped when the window puts its difficulty at least so many
+        standard errors elsewhere.
     difficulty_drift, discrimination_floor, guessing_rise
         Flag thresholds: |Δb| from last night, a, and Δc.
     misfit_low, misfit_high
@@ -87,6 +90,7 @@ class CalibrationConfiguration:
     minimum_items_per_scale: int = 2
     maximum_quarantined_share: float = 0.01
     forgetting_half_life_days: float = 180.0
+    contradiction_z: float = 3.2
     difficulty_drift: float = 0.15
     discrimination_floor: float = 0.4
     guessing_rise: float = 0.05
@@ -135,7 +139,8 @@ class CalibrationConfiguration:
                      "minimum_anchor_responses", "rapid_guess_minimum_times",
                      "minimum_group_sessions", "differential_minimum_answers"):  # fmt: skip
             require(getattr(self, name) >= 1, f"{name} must be 1 or more")
-        for name in ("forgetting_half_life_days", "difficulty_drift", "credible_z",
+        for name in ("forgetting_half_life_days", "contradiction_z", "difficulty_drift",
+                     "credible_z",
                      "guessing_rise", "maximum_anchor_shift", "misfit_low",
                      "rapid_guess_cap_seconds", "aberrant_session_z",
                      "differential_mh_delta"):  # fmt: skip

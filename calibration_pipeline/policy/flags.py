@@ -15,6 +15,7 @@ from calibration_pipeline.policy.movement import Movement, credible_movement
 from calibration_pipeline.records import CalibrationState, Flag
 
 DIFFICULTY_DRIFT = "difficulty_drift"
+CARRIED_CONTRADICTED = "carried_contradicted"
 GUESSING_RISE = "guessing_rise"
 LOW_DISCRIMINATION = "low_discrimination"
 MISFIT = "misfit"
@@ -41,6 +42,7 @@ def raise_flags(
         *_low_discrimination(state, configuration),
         *_misfits(state, configuration),
         *_anchor_drifts(state, configuration),
+        *_contradictions(state, configuration),
         *differential_flags(state.differences, configuration),
     ]
     if earlier is not None:
@@ -103,6 +105,21 @@ def _anchor_drifts(
             state.keys[j], ANCHOR_DRIFT, float(state.shadow_parameters[j, 1]),
             float(state.parameters[j, 1]), limit, z, abs(z) >= configuration.credible_z,
             f"tonight's answers put this anchor {shift[j]:+.2f} from its reference difficulty",
+        )  # fmt: skip
+
+
+def _contradictions(
+    state: CalibrationState, configuration: CalibrationConfiguration
+) -> Iterator[Flag]:
+    """Drift from all that was known before the window: the two share no answer."""
+    for j in np.flatnonzero(state.is_contradicted):
+        shift, error = float(state.carried_shift[j]), float(state.carried_shift_se[j])
+        value = float(state.parameters[j, 1])
+        yield Flag(
+            state.keys[j], CARRIED_CONTRADICTED, value, value - shift,
+            configuration.contradiction_z * error, shift / error, True,
+            f"the window makes it {abs(shift):.2f} {'harder' if shift > 0 else 'easier'} than the "
+            "answers before did, which no longer count",
         )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from calibration_pipeline.records import (
     IntArray,
 )
 
-SMALLEST_VARIANCE = 1e-6
+SMALLEST_VARIANCE = 1e-4
+"""Without any new answer, b still moves by a hundredth: the scale and the priors do."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class Movement:
     Attributes
     ----------
     change
-        ``(n_items,)`` NaN where either night didn't estimate the item.
+        ``(n_items,)`` NaN where the nights aren't compared.
     z
         ``(n_items,)`` change over its standard error.
     change_variance
         ``(n_items, 3)`` of φ: what the answers that are new since then may move a stable item by.
     is_comparable
-        ``(n_items,)`` estimated on both nights.
+        ``(n_items,)`` estimated on both nights, and nothing dropped tonight.
     earlier
         ``(n_items,)`` position in the earlier state, −1 where it lacks the item.
     """
@@ -47,14 +48,18 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
     difference of the variances (Hausman 1978, Econometrica 46, lemma 2.1). The difference is
     taken at tonight's estimate, with and without the new answers: that of the two stored
     variances would be mostly the noise of having been evaluated at two estimates.
+
+    An item that lost what it carried isn't compared: it jumps for that reason, and has a verdict of
+    its own.
     """
     lookup = {key: position for position, key in enumerate(earlier.keys)}
     positions = np.array([lookup.get(key, -1) for key in state.keys], np.int64)
     before = np.maximum(positions, 0)
     both = (positions >= 0) & ~state.is_anchor & (state.covariance[:, 1, 1] > 0)
     both &= (earlier.covariance[before, 1, 1] > 0) & _was_estimated(earlier)[before]
-    change = np.where(both, state.parameters[:, 1] - earlier.parameters[before, 1], np.nan)
     new_answers = state.total_counts - earlier.total_counts[before]
+    both &= ~state.is_contradicted
+    change = np.where(both, state.parameters[:, 1] - earlier.parameters[before, 1], np.nan)
     variance = np.zeros((len(state.keys), 3))
     variance[both] = _variance_of_change(state, both, new_answers[both])
     z = change / np.sqrt(np.maximum(variance[:, 1], SMALLEST_VARIANCE))

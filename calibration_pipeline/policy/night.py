@@ -3,85 +3,28 @@
 posterior = base prior × carried information × window likelihood, so that each answer counts once.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration_pipeline.policy.base_priors import base_priors
-from calibration_pipeline.policy.carrying import (
-    CarriedItems,
-    carry_over,
-    fold,
-    free_by_model,
-    starting_values,
-)
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import item_differences
 from calibration_pipeline.policy.digests import with_digest
+from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.populations import STANDARD, KnownPopulation
-from calibration_pipeline.policy.scale_fit import (
-    ScaleFit,
-    ScaleItems,
-    fit_scale,
-    posterior_before_window,
-    unfitted_scale,
-)
-from calibration_pipeline.policy.screening import KnownScale, screen
+from calibration_pipeline.policy.prepared_night import PreparedNight, prepare_night
+from calibration_pipeline.policy.scale_fit import fit_scale, unfitted_scale
+from calibration_pipeline.policy.scale_items import ScaleFit, ScaleItems
 from calibration_pipeline.policy.verdicts import judge_fit, too_many_bad_rows
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
-    AnchorSet,
-    BoolArray,
     CalibrationState,
     DayResponses,
-    FloatArray,
-    ItemBank,
 )
-
-
-@dataclass(frozen=True)
-class NightInputs:
-    """Everything a night reads.
-
-    Attributes
-    ----------
-    partition, attempt
-        The local day, and which try at it this is.
-    window, leaving
-        Archived days in the window, and those that left it since the parent folded; in order.
-    parent
-        Newest accepted state of an earlier partition; None on the first night.
-    baselines
-        By scale without anchors, the first accepted state that fitted it: that night set the
-        scale. Scales that no night has fitted yet are absent.
-    bank, anchors
-        The pool and the anchor set in force.
-    """
-
-    partition: date
-    attempt: int
-    window: Sequence[DayResponses]
-    leaving: Sequence[DayResponses]
-    parent: CalibrationState | None
-    baselines: Mapping[str, CalibrationState]
-    bank: ItemBank
-    anchors: AnchorSet
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """Whole-bank arrays and each scale's screened answers, before the fit."""
-
-    carried: CarriedItems
-    answers: tuple[ScaleResponses, ...]
-    start: FloatArray
-    free: BoolArray
-    is_anchor: BoolArray
-    prior_mean: FloatArray
-    prior_precision: FloatArray
-    baseline: FloatArray
 
 
 def calibrate_night(
@@ -92,14 +35,14 @@ def calibrate_night(
     A rejected fit is given back as such, never raised: what comes after it skips.
     """
     inputs = _without_folded_days(inputs)
-    prepared = _prepare(inputs, configuration)
+    prepared = prepare_night(inputs, configuration)
     blocked = _blocked(inputs, configuration)
     fits: list[ScaleFit] = []
     counts = np.zeros(inputs.bank.n_items, np.int64)
     for number, name in enumerate(inputs.bank.scale_names):
         in_scale = inputs.bank.scale_index == number
         answers = prepared.answers[number]
-        items = _items_of_scale(prepared, in_scale, name)
+        items = prepared.items_of_scale(in_scale, name)
         counts[in_scale] = answers.data.item_counts[: len(items.start)]
         eligible = int((counts[in_scale] >= configuration.minimum_responses).sum())
         known = prepared.carried.populations.get(name)
@@ -131,85 +74,6 @@ def _blocked(inputs: NightInputs, configuration: CalibrationConfiguration) -> st
     return too_many_bad_rows(own[0], configuration) if own else ""
 
 
-def _prepare(inputs: NightInputs, configuration: CalibrationConfiguration) -> _Prepared:
-    bank, anchors = inputs.bank, inputs.anchors
-    carried = carry_over(inputs.parent, inputs.baselines, bank, anchors)
-    is_anchor = np.zeros(bank.n_items, bool)
-    is_anchor[bank.positions(anchors.keys)] = True
-    prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
-    for number in range(len(bank.scale_names)):
-        in_scale = bank.scale_index == number
-        prior_mean[in_scale], prior_sd[in_scale] = base_priors(
-            bank, is_anchor, carried, in_scale, configuration
-        )
-    start = starting_values(carried, prior_mean, bank)
-    answers = _screened(inputs, carried, start, configuration)
-    rapid_guess_ms = np.full(bank.n_items, np.nan)
-    for number, found in enumerate(answers):
-        if found.basis is not None:
-            rapid_guess_ms[bank.scale_index == number] = found.basis.rapid_guess_ms
-    frozen = is_anchor | bank.is_retired
-    return _Prepared(
-        carried=fold(
-            carried, inputs.leaving, inputs.partition, start, bank, configuration, rapid_guess_ms
-        ),
-        answers=answers,
-        start=start,
-        free=free_by_model(bank) & ~frozen[:, None],
-        is_anchor=is_anchor,
-        prior_mean=prior_mean,
-        prior_precision=prior_sd**-2,
-        baseline=_baseline_parameters(inputs, configuration),
-    )
-
-
-def _screened(
-    inputs: NightInputs,
-    carried: CarriedItems,
-    start: FloatArray,
-    configuration: CalibrationConfiguration,
-) -> tuple[ScaleResponses, ...]:
-    """Each scale's answers in the window; what is aberrant is judged by the last accepted fit."""
-    found = []
-    for number, name in enumerate(inputs.bank.scale_names):
-        in_scale = inputs.bank.scale_index == number
-        last = carried.populations.get(name)
-        known = KnownScale(start[in_scale], last.population, last.group_names) if last else None
-        found.append(screen(inputs.window, inputs.bank, in_scale, configuration, known=known))
-    return tuple(found)
-
-
-def _baseline_parameters(
-    inputs: NightInputs, configuration: CalibrationConfiguration
-) -> FloatArray:
-    """Parameters of each scale's first night in the bank's order; NaN where it knew too little."""
-    bank = inputs.bank
-    parameters = np.full((bank.n_items, 3), np.nan)
-    for number, name in enumerate(bank.scale_names):
-        if name in inputs.baselines:
-            first = inputs.baselines[name]
-            positions = bank.positions(first.keys)
-            known = (first.window_counts >= configuration.minimum_responses) & (positions >= 0)
-            known &= bank.scale_index[positions] == number
-            parameters[positions[known]] = first.parameters[known]
-    return parameters
-
-
-def _items_of_scale(prepared: _Prepared, in_scale: BoolArray, name: str) -> ScaleItems:
-    is_anchor = prepared.is_anchor[in_scale]
-    links = not is_anchor.any() and name in prepared.carried.populations
-    return ScaleItems(
-        start=prepared.start[in_scale],
-        free=prepared.free[in_scale],
-        is_anchor=is_anchor,
-        prior_mean=prepared.prior_mean[in_scale],
-        prior_precision=prepared.prior_precision[in_scale],
-        information=prepared.carried.information[in_scale],
-        linear=prepared.carried.linear[in_scale],
-        baseline=prepared.baseline[in_scale] if links else None,
-    )
-
-
 def _unfitted(
     name: str,
     items: ScaleItems,
@@ -221,7 +85,7 @@ def _unfitted(
     nothing = np.full(len(items.start), np.nan)
     return ScaleFit(
         parameters=items.start,
-        covariance=posterior_before_window(items).posterior_covariance(
+        covariance=items.before_window.posterior_covariance(
             items.free, np.zeros_like(items.information)
         ),
         prior_mean=items.prior_mean,
@@ -231,26 +95,30 @@ def _unfitted(
         outfit=nothing,
         infit_se=nothing,
         outfit_se=nothing,
+        carried_shift=nothing,
+        carried_shift_se=nothing,
+        is_contradicted=np.zeros(len(items.start), bool),
         state=unfitted_scale(name, reason, known, answers),
     )
 
 
 def _assemble(
     inputs: NightInputs,
-    prepared: _Prepared,
+    prepared: PreparedNight,
     fits: list[ScaleFit],
     counts: np.ndarray,
     configuration: CalibrationConfiguration,
 ) -> CalibrationState:
     bank = inputs.bank
 
-    def whole(field: str) -> FloatArray:
+    def whole(field: str) -> NDArray[Any]:
         parts = [getattr(fit, field) for fit in fits]
-        array = np.empty((bank.n_items, *parts[0].shape[1:]))
+        array = np.empty((bank.n_items, *parts[0].shape[1:]), parts[0].dtype)
         for number, part in enumerate(parts):
             array[bank.scale_index == number] = part
         return array
 
+    dropped = whole("is_contradicted")
     fitted = np.array([fit.state.fitted for fit in fits])[bank.scale_index]
     return CalibrationState(
         partition=inputs.partition,
@@ -262,8 +130,15 @@ def _assemble(
         covariance=whole("covariance"),
         prior_mean=whole("prior_mean"),
         prior_precision=whole("prior_precision"),
-        carried_information=prepared.carried.information,
-        carried_linear=prepared.carried.linear,
+        carried_information=np.where(dropped[:, None, None], 0.0, prepared.carried.information),
+        carried_linear=np.where(dropped[:, None], 0.0, prepared.carried.linear),
+        carried_shift=whole("carried_shift"),
+        carried_shift_se=whole("carried_shift_se"),
+        is_contradicted=dropped,
+        # The window straddles the change: what it holds today is not carried on either.
+        carried_from=np.where(
+            dropped, np.datetime64(inputs.partition) + 1, prepared.carried.carried_from
+        ),
         shadow_parameters=whole("shadow_parameters"),
         window_counts=counts,
         total_counts=prepared.carried.folded_counts + counts,
@@ -275,9 +150,8 @@ def _assemble(
         is_updated=fitted & prepared.free.any(axis=1) & (counts > 0),
         scales=tuple(fit.state for fit in fits),
         folded_through=prepared.carried.folded_through,
-        window=tuple(
-            (day.revision.day, day.revision.revision, day.revision.digest) for day in inputs.window
-        ),
+        window=_identities(inputs.window),
+        folded=_identities(inputs.leaving),
         parent=(inputs.parent.partition, inputs.parent.attempt) if inputs.parent else None,
         anchor_set_id=inputs.anchors.anchor_set_id,
         bank_digest=bank.digest,
@@ -294,3 +168,7 @@ def _assemble(
             )
         ),
     )
+
+
+def _identities(days: Sequence[DayResponses]) -> tuple[tuple[date, int, str], ...]:
+    return tuple((day.revision.day, day.revision.revision, day.revision.digest) for day in days)

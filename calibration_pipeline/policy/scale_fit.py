@@ -7,7 +7,11 @@ import numpy as np
 
 from calibration_pipeline.irt.common_uncertainty import common_loadings
 from calibration_pipeline.irt.em import EMResult, NotConvergedWarning, fit
-from calibration_pipeline.irt.expectation import MarginalDerivatives, marginal_derivatives
+from calibration_pipeline.irt.expectation import (
+    MarginalDerivatives,
+    marginal_derivatives,
+    with_estimated_mean,
+)
 from calibration_pipeline.irt.linking import (
     UNLINKED,
     LinkingConstants,
@@ -19,7 +23,8 @@ from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.differential import ComparedGroups, compare_groups
+from calibration_pipeline.policy.contradiction import CarriedShift, carried_shift, without_carried
+from calibration_pipeline.policy.differential import compare_groups
 from calibration_pipeline.policy.population_groups import EVERYBODY
 from calibration_pipeline.policy.populations import (
     STANDARD,
@@ -27,63 +32,18 @@ from calibration_pipeline.policy.populations import (
     group_populations,
     starting_population,
 )
+from calibration_pipeline.policy.scale_items import ScaleFit, ScaleItems
 from calibration_pipeline.policy.shadow import shadow_covariance, shadow_refit
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
-    BoolArray,
     FloatArray,
     IntArray,
     ScaleState,
     ScreeningCounts,
 )
 
-
-@dataclass(frozen=True)
-class ScaleItems:
-    """The items of one scale before the fit; rows are the scale's items in bank order.
-
-    Attributes
-    ----------
-    start
-        ``(n, 3)`` starting values, and the values of what is fixed.
-    free
-        ``(n, 3)`` coordinates to estimate.
-    is_anchor
-        ``(n,)`` held at the reference to define the scale.
-    prior_mean, prior_precision
-        ``(n, 3)`` base prior on φ.
-    information, linear
-        ``(n, 3, 3)`` and ``(n, 3)`` carried information.
-    baseline
-        ``(n, 3)`` parameters of the night that set the scale of a pool without anchors; NaN
-        where that night had too few answers. None when anchors hold the scale, or on that night.
-    """
-
-    start: FloatArray
-    free: BoolArray
-    is_anchor: BoolArray
-    prior_mean: FloatArray
-    prior_precision: FloatArray
-    information: FloatArray
-    linear: FloatArray
-    baseline: FloatArray | None
-
-
-@dataclass(frozen=True)
-class ScaleFit:
-    """The fitted items of one scale; rows as in `ScaleItems`."""
-
-    parameters: FloatArray
-    covariance: FloatArray
-    prior_mean: FloatArray
-    prior_precision: FloatArray
-    shadow_parameters: FloatArray
-    infit: FloatArray
-    outfit: FloatArray
-    infit_se: FloatArray
-    outfit_se: FloatArray
-    state: ScaleState
-    compared: ComparedGroups | None = None
+MEAN_TOLERANCE = 0.005
+"""For a mean that only a comparison needs."""
 
 
 def fit_scale(
@@ -111,30 +71,69 @@ def fit_scale(
         The settings.
     """
     sets_scale = not items.is_anchor.any() and known is None
+    fitted = _fit(items, answers, known, sets_scale, configuration)
+    estimates = fitted.result.parameters[: len(items.start)]
+    newer = _newer_half(items, answers, fitted, configuration)
+    shift = carried_shift(items, estimates, fitted.found, newer, fitted.loadings)
+    is_contradicted = shift.is_credible(configuration.contradiction_z)
+    if is_contradicted.any():
+        items = without_carried(items, is_contradicted, start=estimates)
+        fitted = _fit(items, answers, known, sets_scale, configuration)
+    if isinstance(fitted.result.priors, LearnedPrior):
+        learned = fitted.result.priors
+        items = replace(
+            items,
+            prior_mean=np.where(items.free, learned.mean, items.prior_mean),
+            prior_precision=np.where(items.free, learned.sd**-2, items.prior_precision),
+        )
+    stated = _stated_on_scale(name, items, answers, fitted, shift, configuration)
+    compared = compare_groups(answers, fitted.data, items.free, fitted.result, configuration)
+    return replace(stated, is_contradicted=is_contradicted, compared=compared)
+
+
+def _fit(
+    items: ScaleItems,
+    answers: ScaleResponses,
+    known: KnownPopulation | None,
+    sets_scale: bool,
+    configuration: CalibrationConfiguration,
+) -> "_Fitted":
     data, problem = _problem(items, answers, sets_scale)
-    names = answers.basis.group_names if answers.basis else EVERYBODY
     population = starting_population(
         known or STANDARD,
-        names,
+        answers.basis.group_names if answers.basis else EVERYBODY,
         data.cells,
         mean_is_estimated=not sets_scale,
         sd_is_estimated=not sets_scale or not items.free[:, 0].any(),
     )
+    # A mode over intercepts has the items' errors in it already.
+    settings = configuration.em if sets_scale else replace(configuration.em, integrates_items=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)  # the night's verdict says so
-        result = fit(data, problem, population, configuration.em)
-        found = marginal_derivatives(data, result.parameters, result.population, configuration.em)
-        loadings = common_loadings(data, problem, result, found, configuration.em)
-    if isinstance(result.priors, LearnedPrior):
-        items = replace(
-            items,
-            prior_mean=np.where(items.free, result.priors.mean, items.prior_mean),
-            prior_precision=np.where(items.free, result.priors.sd**-2, items.prior_precision),
-        )
-    fitted = _Fitted(data, result, found.of_items(len(items.start)), loadings[: len(items.start)])
-    stated = _stated_on_scale(name, items, answers, fitted, configuration)
-    compared = compare_groups(answers, data, items.free, result, configuration)
-    return replace(stated, compared=compared)
+        result = fit(data, problem, population, settings)
+        found = marginal_derivatives(data, result.parameters, result.population, settings)
+        loadings = common_loadings(data, problem, result, found, settings)
+    n = len(items.start)
+    return _Fitted(data, result, found.of_items(n), loadings[:n])
+
+
+def _newer_half(
+    items: ScaleItems,
+    answers: ScaleResponses,
+    fitted: "_Fitted",
+    configuration: CalibrationConfiguration,
+) -> MarginalDerivatives:
+    """Derivatives of the window's newer half at the whole window's fit."""
+    if not items.information.any():
+        return fitted.found  # there is nothing to compare with
+    half = max(configuration.window_days // 2, 1)
+    newer = np.flatnonzero(answers.days > answers.days.max() - half)
+    data, parameters = fitted.data.of_sessions(newer), fitted.result.parameters
+    # Sessions of late may be abler ones: that must not pass for easier items.
+    rough = replace(configuration.em, tolerance=MEAN_TOLERANCE)
+    population = with_estimated_mean(data, parameters, fitted.result.population, rough)
+    found = marginal_derivatives(data, parameters, population, configuration.em)
+    return found.of_items(len(fitted.found.score))
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _problem(
         if not free[:, 1].all():
             data = replace(data, cells=None)
         return data, ItemProblem(start, free, _learned_start(items))
-    before, copies = posterior_before_window(items), answers.copies
+    before, copies = items.before_window.over_intercepts(free), answers.copies
     nothing = np.zeros((len(copies), 3))
     priors = ItemPriors(
         np.concatenate([before.precision, np.zeros((len(copies), 3, 3))]),
@@ -169,17 +168,6 @@ def _problem(
     )
     return data, ItemProblem(
         np.concatenate([start, start[copies]]), np.concatenate([free, nothing > 0.0]), priors
-    )
-
-
-def posterior_before_window(items: ScaleItems) -> ItemPriors:
-    """Base prior × carried information, on the free coordinates."""
-    pairs = items.free[:, :, None] & items.free[:, None, :]
-    precision = np.where(items.free, items.prior_precision, 0.0)
-    mean = np.where(items.free, items.prior_mean, 0.0)
-    return ItemPriors(
-        precision[:, :, None] * np.eye(3) + np.where(pairs, items.information, 0.0),
-        precision * mean + np.where(items.free, items.linear, 0.0),
     )
 
 
@@ -196,12 +184,13 @@ def _stated_on_scale(
     items: ScaleItems,
     answers: ScaleResponses,
     fitted: _Fitted,
+    shift: CarriedShift,
     configuration: CalibrationConfiguration,
 ) -> ScaleFit:
     result, found = fitted.result, fitted.found
     counts = fitted.data.item_counts[: len(items.start)]
     parameters = result.parameters[: len(items.start)]
-    covariance = posterior_before_window(items).posterior_covariance(items.free, found.information)
+    covariance = items.before_window.posterior_covariance(items.free, found.information)
     covariance += fitted.loadings @ fitted.loadings.transpose(0, 2, 1)
     refit = items.is_anchor & (counts > 0)
     covariance[refit] = shadow_covariance(found.information[refit])
@@ -216,6 +205,9 @@ def _stated_on_scale(
         outfit=found.outfit,
         infit_se=found.infit_se,
         outfit_se=found.outfit_se,
+        carried_shift=constants.slope * shift.shift,
+        carried_shift_se=constants.slope * shift.shift_se,
+        is_contradicted=np.zeros(len(parameters), bool),
         state=_scale_state(name, answers, fitted, constants),
     )
 

@@ -35,6 +35,7 @@ from calibration_pipeline.policy.windows import (
 )
 from calibration_pipeline.records import (
     BoolArray,
+    DayArray,
     DayResponses,
     FloatArray,
     IntArray,
@@ -126,12 +127,19 @@ def screen(
     return ScaleResponses(
         replace(data, weights=weights),
         np.flatnonzero(kept),
+        _session_days(days)[kept],
         copies,
         basis,
         counts,
         log_group=answers.population_group[kept],
         log_group_names=answers.group_names,
     )
+
+
+def _session_days(days: Sequence[DayResponses]) -> DayArray:
+    """Day of every session, ``(n_sessions,)``."""
+    dates = np.array([day.revision.day for day in days], "datetime64[D]")
+    return np.repeat(dates, [len(day.session_offsets) - 1 for day in days])
 
 
 def _counts(

@@ -29,6 +29,7 @@ def judge_fit(
         reasons.append(f"estimates that are not finite ({bad} items)")
     elif parent is not None:
         reasons += _judge_movement(state, parent, configuration)
+        reasons += _judge_contradictions(state, configuration)
     return replace(state, is_accepted=not reasons, reasons=tuple(reasons))
 
 
@@ -64,6 +65,21 @@ def _judge_movement(
         f"{moved.sum()} of {judged.sum()} difficulties moved credibly by more than "
         f"{configuration.difficulty_drift} in one night ({share:.0%}; at most "
         f"{configuration.maximum_moved_share:.0%})"
+    ]
+
+
+def _judge_contradictions(
+    state: CalibrationState, configuration: CalibrationConfiguration
+) -> list[str]:
+    """Items change one by one; where many seem to, the scale or the answers are another thing."""
+    compared = np.isfinite(state.carried_shift)
+    share = state.is_contradicted.sum() / max(compared.sum(), 1)
+    if share <= configuration.maximum_moved_share:
+        return []
+    return [
+        f"the window contradicts what {state.is_contradicted.sum()} of {compared.sum()} items "
+        f"carry ({share:.0%}; at most {configuration.maximum_moved_share:.0%}): look at the source "
+        "and at the anchors before you raise maximum_moved_share"
     ]
 
 

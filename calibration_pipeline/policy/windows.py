@@ -9,6 +9,7 @@ from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.gathering import GatheredAnswers
 from calibration_pipeline.records import (
     BoolArray,
+    DayArray,
     FloatArray,
     IntArray,
     ScreeningCounts,
@@ -44,6 +45,8 @@ class ScaleResponses:
         Sessions with enough answers on the scale; items numbered within it, copies behind them.
     sessions
         ``(data.n_sessions,)`` position of each among all sessions of the days, in order.
+    days
+        ``(data.n_sessions,)`` datetime64[D], the day of each.
     copies
         ``(n_copies,)`` the item that each copy is of. Copies take the answers of candidates who
         had answered the item before: hold them at the item's values.
@@ -60,6 +63,7 @@ class ScaleResponses:
 
     data: ResponseData
     sessions: IntArray
+    days: DayArray
     copies: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     basis: ScreeningBasis | None = None
     counts: ScreeningCounts | None = None

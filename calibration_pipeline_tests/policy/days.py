@@ -62,4 +62,6 @@ def unscreened(days, bank, in_scale, minimum_session_answers: int) -> ScaleRespo
     answers = gather(days, bank, in_scale)
     kept = answers.lengths >= minimum_session_answers
     data = response_data(answers.of_sessions(kept), kept, int(in_scale.sum()))
-    return ScaleResponses(data, np.flatnonzero(kept))
+    dates = [np.datetime64(day.revision.day) for day in days]
+    lengths = [len(day.session_offsets) - 1 for day in days]
+    return ScaleResponses(data, np.flatnonzero(kept), np.repeat(dates, lengths)[kept])

@@ -3,15 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration_pipeline.irt.model import to_internal
+from calibration_pipeline.irt.model import from_internal, to_internal
 from calibration_pipeline.policy.base_priors import (
     MINIMUM_SD,
     MINIMUM_TEACHERS,
+    base_priors,
     learn_from_anchors,
     textbook_prior,
 )
+from calibration_pipeline.policy.carrying import carry_over
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline_tests.simulated import draw_items, make_bank
+from calibration_pipeline_tests.simulated import NO_ANCHORS, draw_items, make_bank
 
 CONFIGURATION = CalibrationConfiguration()
 TRUTH = draw_items(400, np.random.default_rng(0))
@@ -26,11 +28,23 @@ def learn(bank, is_anchor, truth=TRUTH, in_scale=EVERYWHERE):
     return learn_from_anchors(bank, is_anchor, truth, in_scale, CONFIGURATION)
 
 
+def predictive_sd(values: np.ndarray) -> np.ndarray:
+    """Of the next value: Student's t with n − 1 degrees of freedom."""
+    n = len(values)
+    return values.std(axis=0, ddof=1) * np.sqrt((1 + 1 / n) * (n - 1) / (n - 3))
+
+
 def test_anchors_teach_location_and_spread():
     mean, sd = learn(make_bank(400), first(200))
     internal = to_internal(TRUTH[:200])
     np.testing.assert_allclose(mean, np.tile(internal.mean(axis=0), (400, 1)))
-    np.testing.assert_allclose(sd, np.tile(internal.std(axis=0, ddof=1), (400, 1)))
+    np.testing.assert_allclose(sd, np.tile(predictive_sd(internal), (400, 1)))
+
+
+def test_few_anchors_teach_a_wider_spread_than_they_have():
+    """From ten values the next one is predicted with 19% more than their standard deviation."""
+    _, sd = learn(make_bank(400), first(10))
+    assert sd[0, 1] / TRUTH[:10, 1].std(ddof=1) == pytest.approx(1.189, abs=0.001)
 
 
 def test_an_authors_bias_and_scale_are_learned():
@@ -50,7 +64,7 @@ def test_items_without_an_author_take_the_anchors_spread():
     author[300:] = np.nan
     mean, sd = learn(make_bank(400, author_difficulty=author), first(100))
     assert sd[0, 1] == MINIMUM_SD
-    assert sd[399, 1] == pytest.approx(TRUTH[:100, 1].std(ddof=1))
+    assert sd[399, 1] == pytest.approx(predictive_sd(TRUTH[:100, 1]))
     assert mean[399, 1] == pytest.approx(TRUTH[:100, 1].mean())
 
 
@@ -89,3 +103,79 @@ def test_scales_learn_from_their_own_anchors_only():
 def test_the_textbook_prior_is_a_setting():
     prior = textbook_prior(replace(CONFIGURATION, prior_difficulty=(0.5, 2.0)))
     assert (prior.mean[1], prior.sd[1]) == (0.5, 2.0)
+
+
+AUTHOR_BIAS = 0.3
+FAR_OFF = np.array([[-0.6, 1.0, -1.4]]), np.array([[0.2, 0.5, 0.4]])
+
+
+SHARP = np.isin(np.arange(400), np.argsort(TRUTH[:, 0])[220:244])
+"""Two dozen anchors that are a little sharper than the pool."""
+
+
+def estimated_items(mean=FAR_OFF[0], sd=FAR_OFF[1], is_anchor=SHARP):
+    """400 items as a night leaves them that knew the same answers under a given prior."""
+    generator = np.random.default_rng(0)
+    phi, information = to_internal(TRUTH), np.array([16.0, 16.0, 1.0])
+    seen = phi + generator.normal(size=(400, 3)) / np.sqrt(information)
+    prior = np.broadcast_to(sd**-2.0, (400, 3))
+    total = information + prior
+    posterior = (information * seen + prior * mean) / total
+    bank = make_bank(400, author_difficulty=TRUTH[:, 1] + AUTHOR_BIAS)
+    carried = replace(
+        carry_over(None, {}, bank, NO_ANCHORS),
+        parameters=np.where(
+            is_anchor[:, None], TRUTH, from_internal(posterior, np.ones(400, bool))
+        ),
+        covariance=np.where(is_anchor[:, None, None], 0.0, np.eye(3) / total[:, None, :]),
+        prior_mean=np.broadcast_to(mean, (400, 3)),
+        prior_precision=prior,
+        total_counts=np.full(400, 300),
+    )
+    return bank, is_anchor, carried
+
+
+def test_the_pools_own_items_teach_what_two_dozen_anchors_cannot():
+    """Night after night, from a prior that is far off, to what the whole pool says."""
+    prior = FAR_OFF
+    for _ in range(20):
+        bank, is_anchor, carried = estimated_items(*prior)
+        prior = base_priors(bank, is_anchor, carried, EVERYWHERE, CONFIGURATION)
+    (mean, sd), internal = prior, to_internal(TRUTH)
+    of_anchors = learn(bank, is_anchor)[0]
+    assert abs(of_anchors[0, 0] - internal[:, 0].mean()) > 0.06
+    assert mean[0, 0] == pytest.approx(internal[:, 0].mean(), abs=0.04)
+    assert sd[0, 0] == pytest.approx(internal[:, 0].std(), abs=0.03)
+    author = TRUTH[:, 1] + AUTHOR_BIAS
+    assert np.mean(mean[:, 1] - author) == pytest.approx(-AUTHOR_BIAS, abs=0.03)
+    assert sd[0, 1] == MINIMUM_SD  # this author is right about everything but the origin
+
+
+def test_guessing_is_learned_from_anchors_alone():
+    bank, is_anchor, carried = estimated_items()
+    mean, sd = base_priors(bank, is_anchor, carried, EVERYWHERE, CONFIGURATION)
+    from_anchors = learn(bank, is_anchor)
+    np.testing.assert_array_equal(mean[:, 2], from_anchors[0][:, 2])
+    np.testing.assert_array_equal(sd[:, 2], from_anchors[1][:, 2])
+
+
+@pytest.mark.parametrize("lack", ["answers", "estimates"])
+def test_before_items_are_estimated_only_anchors_teach(lack):
+    bank, is_anchor, carried = estimated_items()
+    if lack == "answers":
+        carried = replace(carried, total_counts=np.full(400, CONFIGURATION.minimum_responses - 1))
+    else:
+        carried = replace(carried, covariance=np.zeros((400, 3, 3)))
+    mean, sd = base_priors(bank, is_anchor, carried, EVERYWHERE, CONFIGURATION)
+    np.testing.assert_array_equal(np.stack([mean, sd]), np.stack(learn(bank, is_anchor)))
+
+
+def test_errors_that_all_items_share_leave_no_negative_information():
+    """Covariances wider than the prior itself: the items then teach nothing, and break nothing."""
+    bank, is_anchor, carried = estimated_items()
+    wide = carried.covariance * 50.0
+    mean, sd = base_priors(
+        bank, is_anchor, replace(carried, covariance=wide), EVERYWHERE, CONFIGURATION
+    )
+    assert np.isfinite(mean).all()
+    assert (sd > 0.0).all()

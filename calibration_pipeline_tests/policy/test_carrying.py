@@ -4,7 +4,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from calibration_pipeline.irt.model import standard_errors
+from calibration_pipeline.irt.model import standard_errors, to_internal
+from calibration_pipeline.policy import carrying
 from calibration_pipeline.policy.carrying import (
     CarriedItems,
     carry_over,
@@ -114,6 +115,35 @@ def test_carrying_agrees_with_fitting_all_days_at_once():
     assert np.sqrt(np.square(gap).mean(axis=0)).max() < 0.5
     narrowed = standard_errors(carried.parameters, carried.covariance)[free, 1] / errors[:, 1]
     assert np.median(narrowed) == pytest.approx(1.0, abs=0.1)
+
+
+def common_pull(ability: float, sessions: int) -> float:
+    """By how many standard errors a folded day pushes all difficulties from the truth together.
+
+    The last accepted population is N(0, 1); that day's sessions had another mean.
+    """
+    pool = make_pool(40, 10, np.random.default_rng(5))
+    traffic = Traffic(sessions, 15, 1.0, ability_mean=lambda _: ability)
+    days = simulate_days(pool, 1, np.random.default_rng(6), traffic)
+    state = make_state(pool.bank, pool.truth)
+    state = replace(
+        state,
+        scales=(replace(make_scale(), population_mean=0.0),),
+        folded_through=FIRST_DAY - timedelta(days=1),
+    )
+    carried = carry_over(state, {}, pool.bank, pool.anchors)
+    night = FIRST_DAY + timedelta(days=5)
+    folded = fold(carried, days, night, pool.truth, pool.bank, SETTINGS, UNTIMED)
+    phi = to_internal(pool.truth)
+    score = folded.linear - np.einsum("jkm,jm->jk", folded.information, phi)
+    return float(score[:, 1].sum() / np.sqrt(folded.information[:, 1, 1].sum()))
+
+
+def test_a_day_of_weaker_sessions_does_not_make_its_items_harder(monkeypatch):
+    """2,000 sessions half a standard deviation below the last population."""
+    assert abs(common_pull(-0.5, 2000)) < 3.0
+    monkeypatch.setattr(carrying, "DAY_MEAN_SD", 1e-6)  # as if every day were like the window
+    assert common_pull(-0.5, 2000) > 7.0
 
 
 def test_new_items_carry_nothing_and_lost_items_are_dropped():

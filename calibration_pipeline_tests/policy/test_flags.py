@@ -91,6 +91,17 @@ def test_a_difficulty_that_moved(new_answers, is_credible):
     assert "+0.20" in flag.explanation
 
 
+def test_an_item_whose_answers_contradict_those_it_carried():
+    state = with_values(STATE, "carried_shift", 0, 0.4)
+    state = with_values(state, "carried_shift_se", 0, 0.1)
+    flag = only(raise_flags(with_values(state, "is_contradicted", 0, True), STATE, SETTINGS))
+    assert (flag.reason, flag.is_credible) == ("carried_contradicted", True)
+    assert (flag.value, flag.reference) == (0.5, pytest.approx(0.1))
+    assert (flag.z, flag.threshold) == (pytest.approx(4.0), pytest.approx(0.3))
+    assert "0.40 harder" in flag.explanation
+    assert raise_flags(state, STATE, SETTINGS) == ()
+
+
 def test_guessing_that_rose_but_not_guessing_that_fell():
     rose = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.3])
     fell = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.1])

@@ -35,6 +35,17 @@ def test_a_change_is_compared_with_what_new_answers_could_do():
     np.testing.assert_allclose(movement.z, 0.1 / np.sqrt(variance))
 
 
+def test_an_item_that_lost_what_it_carried_is_not_compared():
+    dropped = np.array([False, True, False, False])
+    movement = credible_movement(replace(later(), is_contradicted=dropped), EARLIER)
+    assert movement.is_comparable.tolist() == [True, False, True, True]
+
+
+def test_without_a_new_answer_a_hundredth_says_nothing_and_a_jump_does():
+    assert np.abs(credible_movement(later(0, shift=0.012), EARLIER).z).max() < 1.5
+    assert np.abs(credible_movement(later(0, shift=0.2), EARLIER).z).min() > 10
+
+
 def test_the_more_answers_are_new_the_less_a_change_says():
     few, many = (credible_movement(later(n), EARLIER).z[0] for n in (5, 250))
     assert few > 2 * many

@@ -7,10 +7,9 @@ from calibration_pipeline.irt.model import to_internal
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.populations import STANDARD
 from calibration_pipeline.policy.scale_fit import (
-    ScaleItems,
     fit_scale,
-    posterior_before_window,
 )
+from calibration_pipeline.policy.scale_items import ScaleItems
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline_tests.simulated import adaptive_data, draw_items
 
@@ -40,7 +39,8 @@ def answers(truth, generator, n_sessions=1500, mean=0.0):
 
 
 def as_given(data):
-    return ScaleResponses(data, np.arange(data.n_sessions))
+    one_day = np.full(data.n_sessions, np.datetime64("2026-01-01"))
+    return ScaleResponses(data, np.arange(data.n_sessions), one_day)
 
 
 NO_ANCHOR = np.zeros(50, bool)
@@ -52,7 +52,7 @@ def test_the_prior_of_the_window_is_base_prior_times_carried():
     carried, center = root @ root.T + np.eye(3), np.array([0.1, 0.9, -1.0])
     items = items_of(draw_items(1, generator), np.zeros(1, bool))
     items = replace(items, information=carried[None], linear=(carried @ center)[None])
-    found = posterior_before_window(items)
+    found = items.before_window
     mode = np.linalg.solve(found.precision[0], found.linear[0])
     expected = np.linalg.solve(np.diag(PRECISION) + carried, PRECISION * MEAN + carried @ center)
     np.testing.assert_allclose(mode, expected)
@@ -62,7 +62,7 @@ def test_the_prior_of_the_window_is_base_prior_times_carried():
 def test_what_is_not_free_has_neither_prior_nor_variance():
     items = items_of(draw_items(4, np.random.default_rng(0), "2PL"), np.zeros(4, bool), model="2PL")
     items = replace(items, information=np.ones((4, 3, 3)), linear=np.ones((4, 3)))
-    before = posterior_before_window(items)
+    before = items.before_window
     assert not before.precision[:, 2].any()
     assert not before.linear[:, 2].any()
     covariance = before.posterior_covariance(items.free, np.zeros((4, 3, 3)))

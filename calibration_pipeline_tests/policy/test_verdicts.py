@@ -105,3 +105,17 @@ def test_good_rows_of_a_session_left_out_are_not_bad():
 
 def test_a_file_logged_twice_does_not_make_a_day_bad():
     assert too_many_bad_rows(revision(480, duplicate=480), SETTINGS) == ""
+
+
+@pytest.mark.parametrize(("contradicted", "accepted"), [(2, True), (3, False)])
+def test_items_change_one_by_one_not_together(contradicted, accepted):
+    """At most a fifth of the items that carry something; the other ones don't count."""
+    changed = np.arange(BANK.n_items) < contradicted
+    shift = np.where(np.arange(BANK.n_items) < 10, 0.5, np.nan)
+    state = replace(STATE, is_contradicted=changed, carried_shift=shift)
+    judged = judge_fit(state, STATE, SETTINGS)
+    assert judged.is_accepted == accepted
+    if not accepted:
+        assert "contradicts what 3 of 10 items carry (30%; at most 20%)" in judged.reasons[0]
+    few = replace(state, carried_shift=np.where(np.arange(BANK.n_items) < 5, 0.5, np.nan))
+    assert not judge_fit(few, STATE, SETTINGS).is_accepted
