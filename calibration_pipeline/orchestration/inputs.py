@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.night import NightInputs
+from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.windows import leaving_days, window_days
 from calibration_pipeline.records import AnchorSet, CalibrationState, DayResponses, ItemBank
 from calibration_pipeline.store.calibration_store import CalibrationStore
@@ -19,9 +19,15 @@ def read_night_inputs(
 ) -> NightInputs:
     """Read a night's inputs.
 
-    A night that was fitted and accepted before uses the days and revisions recorded then, unless
-    told to `refresh`: whatever arrived since, running it again gives the same bytes as long as
-    the nights before it, the bank and the settings stand as they did.
+    At a night's first try every day is read in its newest revision, those that are folded in
+    included: a day that has left the window is folded as it stands by then. A night that was
+    fitted and accepted before uses the days and revisions recorded in its window and among its
+    folded days, unless told to `refresh`: whatever arrived since, running it again gives the same
+    bytes as long as the nights before it, the bank and the settings stand as they did.
+
+    Where the night before it was run again on newer revisions, these are used for the days that
+    the two share: a rebuilt night doesn't go back to what has been superseded. A day that it had no
+    reason to look at then, as under a shorter window, is read in its newest revision.
 
     Raises
     ------
@@ -37,21 +43,23 @@ def read_night_inputs(
     bank, anchors = store.bank(partition), store.anchors(partition)
     if not bank.n_items:
         raise NightBlockedError("the bank is empty: import one with `calibrate import-bank FILE`")
-    days = window_days(partition, configuration.window_days)
-    pinned = {} if refresh else _recorded_window(store, partition)
-    if pinned:
-        days = [day for day in days if day in pinned]
-    leaving: list[date] = []
-    if parent is not None:
-        folded_through = parent.folded_through or partition - timedelta(
-            days=configuration.window_days
+    window = window_days(partition, configuration.window_days)
+    leaving = _days_to_fold(parent, partition, configuration)
+    pinned: dict[date, int] = {}
+    earlier = None if refresh else _fit_worth_repeating(store, partition)
+    if earlier is not None:
+        pinned = _revisions_to_repeat(earlier, parent)
+        # Of the days that it looked at, those without an archive then stay out, even if they have
+        # one now.
+        looked_after = _last_day_not_looked_at(store, earlier)
+        window, leaving = (
+            [day for day in days if day in pinned or day <= looked_after]
+            for days in (window, leaving)
         )
-        leaving = leaving_days(folded_through, partition, configuration.window_days)
-        pinned |= {day: revision for day, revision, _ in parent.window if day in set(leaving)}
     return NightInputs(
         partition=partition,
         attempt=store.next_attempt(partition),
-        window=_read_days(store, days, pinned),
+        window=_read_days(store, window, pinned),
         leaving=_read_days(store, leaving, pinned),
         parent=parent,
         baselines=_baselines(store, partition, bank, anchors),
@@ -73,14 +81,43 @@ def _baselines(
     return {name: state for name, state in found.items() if state is not None}
 
 
-def _recorded_window(store: CalibrationStore, partition: date) -> dict[date, int]:
-    """Days and revisions of the night's accepted fit; nothing if it had none worth repeating."""
+def _days_to_fold(
+    parent: CalibrationState | None, partition: date, configuration: CalibrationConfiguration
+) -> list[date]:
+    """Days that have left the window since the parent; none on the first night."""
+    if parent is None:
+        return []
+    length = configuration.window_days
+    folded_through = parent.folded_through or partition - timedelta(days=length)
+    return leaving_days(folded_through, partition, length)
+
+
+def _fit_worth_repeating(store: CalibrationStore, partition: date) -> CalibrationState | None:
+    """The night's accepted fit; None if it had none, or nothing to fit."""
     earlier = store.state(partition)
     if earlier is None or not earlier.is_accepted:
-        return {}
-    if not any(scale.fitted for scale in earlier.scales):
-        return {}
-    return {day: revision for day, revision, _ in earlier.window}
+        return None
+    return earlier if any(scale.fitted for scale in earlier.scales) else None
+
+
+def _revisions_to_repeat(
+    earlier: CalibrationState, parent: CalibrationState | None
+) -> dict[date, int]:
+    """The revisions that a night used, or those in its parent's window where they are newer.
+
+    What the parent holds is still to be counted, so a day that it alone has read is among them.
+    """
+    pinned: dict[date, int] = {}
+    shared = parent.window if parent else ()
+    for day, revision, _ in (*earlier.window, *earlier.folded, *shared):
+        pinned[day] = max(revision, pinned.get(day, revision))
+    return pinned
+
+
+def _last_day_not_looked_at(store: CalibrationStore, state: CalibrationState) -> date:
+    """The day before those that a night folded or had in its window: folded by earlier nights."""
+    start = store.state(*state.parent) if state.parent else state
+    return (start.folded_through if start else None) or date.min
 
 
 def _read_days(

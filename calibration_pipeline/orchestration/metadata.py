@@ -19,6 +19,7 @@ from calibration_pipeline.records import (
     ScreeningCounts,
     SnapshotItem,
 )
+from calibration_pipeline.store.late_answers import LateDay
 
 Metadata = Mapping[str, dg.MetadataValue[Any] | str | int | float]
 ROWS = 10
@@ -43,6 +44,21 @@ def of_revision(revision: DayRevision) -> Metadata:
     }
 
 
+def of_late_answers(late: Sequence[LateDay]) -> Metadata:
+    """What has come for folded days since they were folded: it doesn't count."""
+    newest = sorted(late, key=lambda found: found.day, reverse=True)[:ROWS]
+    return {
+        "late answers to folded days": sum(found.answers for found in late),
+        "folded days that changed": len(late),
+        "late answers by day": dg.MetadataValue.md(
+            table(
+                ("day", "late answers"),
+                [(str(found.day), found.answers or "corrected") for found in newest],
+            )
+        ),
+    }
+
+
 def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -> Metadata:
     """One night's fit."""
     refitted = eligible_items(state, configuration)
@@ -54,6 +70,7 @@ def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -
         "attempt": state.attempt,
         "responses in window": int(state.window_counts.sum()),
         "days in window": len(state.window),
+        "days folded": len(state.folded),
         "items refitted": int(refitted.sum()),
         f"items below {configuration.minimum_responses} responses": int(waiting.sum()),
         "items without responses": int(unseen.sum()),
@@ -74,6 +91,7 @@ def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -
         "groups": dg.MetadataValue.md(_table_of_groups(state.scales)),
         "items compared between groups": len({found.key for found in state.differences}),
         **_of_answers([scale.screening for scale in state.scales]),
+        **_of_contradictions(state),
         "starts from": str(state.parent[0]) if state.parent else "the first night",
         "folded through": str(state.folded_through),
         "state digest": state.digest,
@@ -207,6 +225,26 @@ def _of_answers(scales: Sequence[ScreeningCounts]) -> Metadata:
         "items not reached": total("not_reached"),
         "invalid answers": total("invalid"),
     }
+
+
+def _of_contradictions(state: CalibrationState) -> Metadata:
+    """Items whose carried information was dropped: a count that plots, the clearest ones first."""
+    dropped = np.flatnonzero(state.is_contradicted)
+    z = np.abs(state.carried_shift[dropped] / state.carried_shift_se[dropped])
+    clearest = dropped[np.argsort(-z, kind="stable")][:ROWS]
+    return {
+        "items whose carried information was dropped": len(dropped),
+        "carried information dropped": dg.MetadataValue.md(
+            table(
+                ("item", "shift in difficulty", "standard error"),
+                [
+                    (item_name(state.keys[j]), f"{state.carried_shift[j]:+.3f}",
+                     f"{state.carried_shift_se[j]:.3f}")
+                    for j in clearest
+                ],
+            )
+        ),
+    }  # fmt: skip
 
 
 def _rounded(value: float) -> float:

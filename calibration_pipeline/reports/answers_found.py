@@ -1,9 +1,11 @@
-"""What the screening found in a scale's answers, in words and shares."""
+"""What was found in the answers, in words and shares: by the screening, and too late to count."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from calibration_pipeline.records import ScaleState, ScreeningCounts
-from calibration_pipeline.reports.templating import UNKNOWN
+from calibration_pipeline.reports.templating import UNKNOWN, counted
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,31 @@ def answers_found(scale: ScaleState) -> tuple[Finding, ...]:
         Finding("Items not reached", counts.not_reached, UNKNOWN),
         Finding("Answers declared invalid", counts.invalid, UNKNOWN),
     )
+
+
+def late_answers_line(by_day: Mapping[date, int]) -> str:
+    """Say in a line what came for days that had been folded in; an empty string if nothing did.
+
+    Parameters
+    ----------
+    by_day
+        How many answers came for each day; 0 where answers were only corrected.
+    """
+    late = [day for day, answers in by_day.items() if answers]
+    parts = []
+    if late:
+        answers, days = counted(sum(by_day.values()), "answer"), _named_days(late)
+        parts.append(f"{answers} to {days} that had been folded in came too late to count.")
+    if corrected := [day for day, answers in by_day.items() if not answers]:
+        parts.append(f"Answers to {_named_days(corrected)} were corrected too late to count.")
+    return " ".join(parts)
+
+
+def _named_days(days: list[date]) -> str:
+    """A single day by name, more of them by number and span."""
+    if len(days) == 1:
+        return f"a day ({days[0]})"
+    return f"{counted(len(days), 'day')} ({min(days)} to {max(days)})"
 
 
 def _aberrant(counts: ScreeningCounts) -> tuple[int | None, int]:

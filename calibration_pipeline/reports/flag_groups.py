@@ -25,6 +25,9 @@ class Reason:
 
 REASONS = {
     "difficulty_drift": Reason("Difficulty drift", limits_change=True, limit_mark="±"),
+    "carried_contradicted": Reason(
+        "Contradicts its earlier answers", limits_change=True, limit_mark="±"
+    ),
     "anchor_drift": Reason("Anchor drift", limits_change=True, limit_mark="±"),
     "guessing_rise": Reason("Guessing rise", limits_change=True, limit_mark="+"),
     "low_discrimination": Reason("Low discrimination"),

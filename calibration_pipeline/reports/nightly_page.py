@@ -6,7 +6,7 @@ never a candidate or a session.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,7 +21,8 @@ from calibration_pipeline.records import (
     ScaleState,
     SnapshotItem,
 )
-from calibration_pipeline.reports.answers_found import Finding, answers_found
+from calibration_pipeline.reports.answers_found import Finding, answers_found, late_answers_line
+from calibration_pipeline.reports.changed_items import changed_items
 from calibration_pipeline.reports.flag_groups import group_flags, reason_of
 from calibration_pipeline.reports.pool_changes import (
     count_sources,
@@ -35,6 +36,7 @@ from calibration_pipeline.reports.verdict import verdict_of
 CREDIBLE_SHOWN_PER_REASON = 100
 OTHERS_SHOWN_PER_REASON = 25
 MOVES_SHOWN = 15
+CHANGED_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class NightlyPage:
         The pool the night was computed on.
     window_days
         Days that a full window has.
+    late_answers
+        By day that had been folded in, how many answers came for it afterwards; 0 where answers
+        were only corrected.
     """
 
     day: DayRevision
@@ -75,6 +80,7 @@ class NightlyPage:
     findings: Sequence[AuditFinding]
     bank: ItemBank
     window_days: int
+    late_answers: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,8 @@ def render_nightly_page(page: NightlyPage) -> str:
         scale_of=_scale_of(page),
         found=_found(page.state),
         has_groups=any(map(_has_groups, page.state.scales)),
+        late_answers_line=late_answers_line(page.late_answers),
+        changed=changed_items(page.state, page.bank, limit=CHANGED_SHOWN),
         counted=counted,
         **_pool(page),
     )

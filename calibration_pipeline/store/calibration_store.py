@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from functools import lru_cache
+from datetime import date
+from functools import lru_cache, partial
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -28,14 +28,18 @@ from calibration_pipeline.store import (
     abilities,
     anchors,
     bank,
+    due_days,
     extraction,
     history,
+    late_answers,
     results,
     runs,
     snapshots,
+    staleness,
     states,
 )
 from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.late_answers import LateDay
 from calibration_pipeline.store.lock import CalibrationLock
 
 DAYS_IN_MEMORY = 64
@@ -95,11 +99,12 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         self._lock = CalibrationLock(self.engine, holder)
         # Revisions, states and versions never change once written; the pool stands as the run
         # found it, so that all of a run's steps see the same one.
-        self._cached_day = lru_cache(maxsize=DAYS_IN_MEMORY)(self._read_day)
-        self._cached_state = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_state)
-        self._cached_items = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_items)
-        self._cached_bank = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_bank)
-        self._cached_anchors = lru_cache(maxsize=STATES_IN_MEMORY)(self._read_anchors)
+        keep_days, keep = lru_cache(DAYS_IN_MEMORY), lru_cache(STATES_IN_MEMORY)
+        self._cached_day = keep_days(partial(extraction.read_day, self.engine, self.archive))
+        self._cached_state = keep(partial(states.read_state, self.engine))
+        self._cached_items = keep(partial(snapshots.read_snapshot_items, self.engine))
+        self._cached_bank = keep(partial(bank.read_bank, self.engine))
+        self._cached_anchors = keep(partial(anchors.read_anchor_set, self.engine))
 
     def __enter__(self) -> Self:
         """Take the calibration lock."""
@@ -153,24 +158,27 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
             self.engine, self.archive, day, self.timezone, self.pseudonym_key, refresh=refresh
         )
 
-    def days_due(self, first_night: date, window_days: int, *, refresh: bool = False) -> list[date]:
-        """List the days before a night that have to be extracted for it.
+    def extract_days_due(
+        self, first_night: date, window_days: int, *, refresh: bool = False
+    ) -> None:
+        """Archive the days that are due before a night, as their source stands now.
 
-        Those of its window whose source is not as it was archived (late answers, corrections, a
-        log that is older than the first night), or all of them with `refresh`; and earlier days
-        that every run has passed over: they are yet to be folded.
+        With `refresh` all that are yet to be folded, even where nothing seems to have changed.
         """
-        window = [first_night - timedelta(days=age) for age in range(window_days - 1, 0, -1)]
-        due = set(history.days_passed_over(self.engine, first_night))
-        if window and refresh:
-            due |= set(window)
-        elif window:
-            due |= set(
-                extraction.changed_days(
-                    self.engine, self.archive, window[0], window[-1], self.timezone
-                )
-            )
-        return sorted(due)
+        due_days.extract_days_due(
+            self.engine, self.archive, self.timezone, self.pseudonym_key,
+            first_night, window_days, self._folded_through(first_night), refresh=refresh,
+        )  # fmt: skip
+
+    def late_answers(self, partition: date) -> tuple[LateDay, ...]:
+        """List what has been extracted for days that a night finds folded since they were."""
+        folded = self._folded_through(partition)
+        return late_answers.archived_late_answers(self.engine, folded) if folded else ()
+
+    def _folded_through(self, partition: date) -> date | None:
+        """The last day in the carried information that a night starts from."""
+        parent = self.newest_accepted_state(partition)
+        return parent.folded_through if parent else None
 
     def archived_days(self, days: Sequence[date]) -> dict[date, DayRevision]:
         """Give the newest revision of each of the days that has one."""
@@ -180,24 +188,15 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         """Read an archived day; the newest revision unless one is named."""
         return self._cached_day(day, revision or self.archived_days([day])[day].revision)
 
-    def _read_day(self, day: date, revision: int) -> DayResponses:
-        return extraction.read_day(self.engine, self.archive, day, revision)
-
     # Pool
 
     def bank(self, as_of: date) -> ItemBank:
         """Read the pool as decided up to a day."""
         return self._cached_bank(as_of)
 
-    def _read_bank(self, as_of: date) -> ItemBank:
-        return bank.read_bank(self.engine, as_of)
-
     def anchors(self, as_of: date) -> AnchorSet:
         """Read the anchor set in force on a day."""
         return self._cached_anchors(as_of)
-
-    def _read_anchors(self, as_of: date) -> AnchorSet:
-        return anchors.read_anchor_set(self.engine, as_of)
 
     # States
 
@@ -214,9 +213,6 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         chosen = attempt or states.next_attempt(self.engine, partition) - 1
         return self._cached_state(partition, chosen) if chosen else None
 
-    def _read_state(self, partition: date, attempt: int) -> CalibrationState | None:
-        return states.read_state(self.engine, partition, attempt)
-
     def newest_accepted_state(self, before: date) -> CalibrationState | None:
         """Read the state that a night starts from: of the newest earlier partition with one."""
         key = history.newest_accepted_key(self.engine, before)
@@ -226,6 +222,10 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
         """Read the state that set a scale without anchors; None on its first night."""
         key = history.first_fitted_key(self.engine, before, scale)
         return self.state(*key) if key else None
+
+    def staleness(self) -> staleness.Staleness:
+        """Find the nights that rest on superseded states."""
+        return staleness.read_staleness(self.engine)
 
     # Results
 
@@ -261,9 +261,6 @@ class CalibrationStore(AbstractContextManager["CalibrationStore"]):
     def items_of(self, version: int) -> tuple[SnapshotItem, ...]:
         """Read a version's items."""
         return self._cached_items(version)
-
-    def _read_items(self, version: int) -> tuple[SnapshotItem, ...]:
-        return snapshots.read_snapshot_items(self.engine, version)
 
     def audit_of(self, version: int) -> tuple[AuditFinding, ...]:
         """Read what a version's audit found."""

@@ -1,6 +1,7 @@
 """One calibration at a time: an advisory lock, and a token that only its newest holder has."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,20 @@ from calibration_pipeline.store.tables import publication_fence
 
 # Advisory locks share one number space per database: this is ours ("calibrat" in ASCII).
 _LOCK_KEY = 0x63616C6962726174
+# PostgreSQL lists the locks of all its databases, and a lock's 64-bit number in two halves.
+_IS_HELD = sa.text(
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND classid::bigint = :high AND objid::bigint = :low)"
+)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds the calibration lock, and since when."""
+
+    name: str
+    since: datetime
 
 
 class CalibrationLock:
@@ -96,6 +111,17 @@ def _held_by(connection: sa.Connection) -> LockHeldError:
         f"another calibration is running: {fence.holder}, since {since:%Y-%m-%d %H:%M:%S %Z}: "
         "wait for it to end, or stop it"
     )
+
+
+def current_holder(engine: sa.Engine) -> LockHolder | None:
+    """Tell who holds the calibration lock, without touching it; None if it is free."""
+    with engine.connect() as connection:
+        if not connection.scalar(
+            _IS_HELD, {"high": _LOCK_KEY >> 32, "low": _LOCK_KEY & 0xFFFFFFFF}
+        ):
+            return None
+        fence = connection.execute(sa.select(publication_fence)).one()
+    return LockHolder(fence.holder, fence.acquired_at)
 
 
 def check_fence(connection: sa.Connection, token: int) -> None:

@@ -27,8 +27,8 @@ def _newest(connection: sa.Connection, day: date) -> sa.Row[Any] | None:
     ).one_or_none()
 
 
-def _observed(connection: sa.Connection, first: date, last: date) -> dict[date, Fingerprint]:
-    """Give the newest observation of each day's source."""
+def observed(connection: sa.Connection, first: date, last: date) -> dict[date, Fingerprint]:
+    """Give the newest observation of each day's source; uses source_observations_day_idx."""
     o = source_observations.c
     rows = connection.execute(
         sa.select(o.day, o.row_count, o.latest_ingested_at, o.checksum)
@@ -46,13 +46,13 @@ def changed(
 
     A day that was never extracted and has no answers is as it was.
     """
-    observed = _observed(connection, first, last)
+    known = observed(connection, first, last)
     found = native.fingerprints(connection, first, last, timezone)
     return [
         day
         for day, fingerprint in found.items()
-        if (day in observed or fingerprint.row_count)
-        and (observed.get(day) != fingerprint or not _is_usable(connection, archive, day, timezone))
+        if (day in known or fingerprint.row_count)
+        and (known.get(day) != fingerprint or not _is_usable(connection, archive, day, timezone))
     ]
 
 

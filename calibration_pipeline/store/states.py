@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import DTypeLike
 
 from calibration_pipeline.records import (
     CalibrationState,
@@ -20,6 +21,7 @@ from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.tables import (
     calibration_states,
     state_differences,
+    state_folds,
     state_items,
     state_scales,
     state_windows,
@@ -46,13 +48,18 @@ _VECTORS = {
     "carried_linear": (3,),
     "shadow_parameters": (3,),
 }
-_SCALARS = {
+_SCALARS: dict[str, tuple[str, DTypeLike]] = {
     "window_counts": ("window_count", np.int64),
     "total_counts": ("total_count", np.int64),
     "infit": ("infit", np.float64),
     "outfit": ("outfit", np.float64),
     "infit_se": ("infit_se", np.float64),
     "outfit_se": ("outfit_se", np.float64),
+    "carried_shift": ("carried_shift", np.float64),
+    "carried_shift_se": ("carried_shift_se", np.float64),
+    "is_contradicted": ("is_contradicted", np.bool_),
+    # NumPy's "not a time" is None in a list, and null in the database; and back.
+    "carried_from": ("carried_from", "datetime64[D]"),
     "is_anchor": ("is_anchor", np.bool_),
     "is_updated": ("is_updated", np.bool_),
 }
@@ -65,6 +72,7 @@ _ITEM_COLUMNS = (
     *_VECTORS,
     *(column for column, _ in _SCALARS.values()),
 )
+_DAY_COLUMNS = ("partition", "attempt", "day", "revision", "digest")
 _DIFFERENCE_VALUES = ("shift", "shift_se", "mh_delta", "mh_delta_se", "adjusted_p_value")
 _DIFFERENCE_COLUMNS = (
     "partition",
@@ -121,12 +129,8 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
                 sa.insert(state_scales),
                 [_scale_row(state, position) for position in range(len(state.scales))],
             )
-        copy_rows(
-            connection,
-            state_windows,
-            ("partition", "attempt", "day", "revision", "digest"),
-            ([*key, *entry] for entry in state.window),
-        )
+        for table, days in ((state_windows, state.window), (state_folds, state.folded)):
+            copy_rows(connection, table, _DAY_COLUMNS, ([*key, *day] for day in days))
         copy_rows(connection, state_items, _ITEM_COLUMNS, _item_rows(state))
         copy_rows(connection, state_differences, _DIFFERENCE_COLUMNS, _difference_rows(state))
 
@@ -207,6 +211,7 @@ def read_state(
             return None
         scales = _rows(connection, state_scales, header, state_scales.c.position)
         window = _rows(connection, state_windows, header, state_windows.c.day)
+        folded = _rows(connection, state_folds, header, state_folds.c.day)
         items = _rows(connection, state_items, header, state_items.c.position)
         order = state_differences.c.position
         differences = _rows(connection, state_differences, header, order)
@@ -217,7 +222,8 @@ def read_state(
         parent=None if header.parent_partition is None else parent,
         keys=tuple((row.item_id, row.content_version) for row in items),
         scales=tuple(map(_scale_state, scales)),
-        window=tuple((row.day, row.revision, row.digest) for row in window),
+        window=_days(window),
+        folded=_days(folded),
         differences=tuple(map(_item_difference, differences)),
         **_item_arrays(items),
     )
@@ -228,6 +234,10 @@ def _rows(
 ) -> list[Any]:
     own = (table.c.partition == header.partition) & (table.c.attempt == header.attempt)
     return list(connection.execute(sa.select(table).where(own).order_by(order)))
+
+
+def _days(rows: list[Any]) -> tuple[tuple[date, int, str], ...]:
+    return tuple((row.day, row.revision, row.digest) for row in rows)
 
 
 def _item_arrays(rows: list[Any]) -> dict[str, Any]:

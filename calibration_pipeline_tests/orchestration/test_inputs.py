@@ -139,20 +139,6 @@ def test_a_late_answer_is_a_new_revision_that_an_old_night_uses_only_when_told(
     assert refreshed.window_counts.sum() == again.window_counts.sum() + PLAN.answers
 
 
-def test_a_late_answer_is_folded_in_the_revision_that_the_window_held(
-    calibrated_copy: Programme,
-) -> None:
-    """What leaves the window is what was in it: the parent's window names the revision."""
-    programme, late = calibrated_copy, NIGHTS[-POLICY.window_days]
-    programme.log_like("late", late)
-    programme.store().extract_day(late)
-    assert revisions(programme, late) == 2
-    tonight = LAST + timedelta(days=1)
-    programme.store().extract_day(tonight)
-    inputs = read_night_inputs(programme.store(), tonight, POLICY)
-    assert [(day.revision.day, day.revision.revision) for day in inputs.leaving] == [(late, 1)]
-
-
 def test_a_first_night_leaves_nothing_and_starts_from_nothing(programme: Programme) -> None:
     store = programme.store()
     store.extract_day(FIRST)

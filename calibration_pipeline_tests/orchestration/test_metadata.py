@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import date
 
 import dagster as dg
+import numpy as np
 import pytest
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.records import AuditFinding, DayRevision, Flag, ScaleLink
+from calibration_pipeline.store.late_answers import LateDay
 from calibration_pipeline_tests.store.examples import SCREENING, snapshot_items, state
 
 FLAG = Flag(("i1", 1), "misfit_infit", 1.5, 1.0, 1.3, 4.0, True, "less predictable")
@@ -90,6 +92,45 @@ def test_a_rejected_state_says_why_even_before_anything_was_fitted() -> None:
     assert found["accepted"] is False
     assert found["reasons"] == "not converged; too wide"
     assert found["starts from"] == "the first night"
+
+
+def test_items_whose_carried_information_was_dropped_are_counted_the_clearest_first() -> None:
+    plain = state(n_items=20)
+    shift = np.array([-0.1, 0.2] * 10) * np.arange(20)
+    dropped = replace(
+        plain,
+        covariance=np.abs(plain.covariance),
+        is_contradicted=np.arange(20) >= 5,
+        carried_shift=shift,
+        carried_shift_se=np.full(20, 0.05),
+    )
+    figures = shown(metadata.of_state(dropped, CalibrationConfiguration()))
+    assert figures["items whose carried information was dropped"] == 15
+    assert figures["days folded"] == 2
+    rows = str(figures["carried information dropped"]).splitlines()[2:]
+    assert len(rows) == 10
+    assert rows[:2] == [
+        "| i00019 (version 2) | +3.800 | 0.050 |",
+        "| i00017 (version 2) | +3.400 | 0.050 |",
+    ]
+    assert "| i00018 | -1.800 | 0.050 |" in rows
+    none = replace(dropped, is_contradicted=np.zeros(20, bool))
+    figures = shown(metadata.of_state(none, CalibrationConfiguration()))
+    assert figures["items whose carried information was dropped"] == 0
+
+
+def test_late_answers_to_folded_days_are_summed_and_the_newest_days_listed() -> None:
+    late = [LateDay(date(2026, 3, n), n - 1) for n in range(1, 13)]
+    figures = shown(metadata.of_late_answers(late))
+    assert figures["late answers to folded days"] == sum(range(12))
+    assert figures["folded days that changed"] == 12
+    rows = str(figures["late answers by day"]).splitlines()[2:]
+    assert len(rows) == 10
+    assert rows[0] == "| 2026-03-12 | 11 |"
+    assert "| 2026-03-01 | corrected |" in str(
+        shown(metadata.of_late_answers(late[:1]))["late answers by day"]
+    )
+    assert shown(metadata.of_late_answers([]))["late answers to folded days"] == 0
 
 
 def test_what_was_found_in_the_answers_plots_over_all_scales() -> None:

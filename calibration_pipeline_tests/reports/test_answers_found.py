@@ -1,9 +1,10 @@
 """What was found in the answers: counts, shares, and what can't be known."""
 
 from dataclasses import replace
+from datetime import date
 
 from calibration_pipeline.records import ScreeningCounts
-from calibration_pipeline.reports.answers_found import answers_found
+from calibration_pipeline.reports.answers_found import answers_found, late_answers_line
 from calibration_pipeline_tests.policy.states import make_scale
 from calibration_pipeline_tests.store.examples import SCREENING
 
@@ -38,3 +39,25 @@ def test_short_sessions_alone_are_shown_and_no_sessions_are_not() -> None:
     )
     assert found(ScreeningCounts(short_sessions=7))["Rapid guesses"] == (None, "–")
     assert found(ScreeningCounts()) == {}
+
+
+def test_late_answers_are_told_in_a_line() -> None:
+    first, second = date(2026, 3, 1), date(2026, 3, 9)
+    assert late_answers_line({}) == ""
+    assert late_answers_line({first: 1}) == (
+        "1 answer to a day (2026-03-01) that had been folded in came too late to count."
+    )
+    assert late_answers_line({first: 2, second: 1000}) == (
+        "1,002 answers to 2 days (2026-03-01 to 2026-03-09) that had been folded in came too late "
+        "to count."
+    )
+
+
+def test_late_corrections_are_told_apart_from_late_answers() -> None:
+    first, second = date(2026, 3, 1), date(2026, 3, 9)
+    assert late_answers_line({second: 0}) == (
+        "Answers to a day (2026-03-09) were corrected too late to count."
+    )
+    assert late_answers_line({first: 3, second: 0}).endswith(
+        "came too late to count. Answers to a day (2026-03-09) were corrected too late to count."
+    )

@@ -137,6 +137,12 @@ def test_credible_flags_come_first_and_strongest_first(nights: list[NightlyPage]
     assert weak.table("Thresholds")[2][0].endswith("weak")
 
 
+def test_late_answers_to_folded_days_stand_among_the_answers(nights: list[NightlyPage]) -> None:
+    page = replace(nights[1], late_answers={FIRST_DAY: 12})
+    assert f"12 answers to a day ({FIRST_DAY}) that had been folded in" in render(page).text
+    assert "folded in came too late" not in render(nights[1]).text
+
+
 def test_rejected_night_says_why_and_leaves_out_what_does_not_exist(
     nights: list[NightlyPage],
 ) -> None:

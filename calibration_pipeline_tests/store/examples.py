@@ -46,6 +46,11 @@ def state(
     rng = np.random.default_rng(7)
     infit = rng.normal(1.0, 0.1, n_items)
     infit[:1] = np.nan
+    changed = np.random.default_rng(8)
+    shift = changed.normal(size=n_items)
+    shift[1:2] = np.nan
+    carried_from = np.datetime64(partition, "D") - changed.integers(0, 400, n_items)
+    carried_from[:1] = np.datetime64("NaT")
     example = CalibrationState(
         partition=partition,
         attempt=attempt,
@@ -58,6 +63,10 @@ def state(
         prior_precision=rng.normal(size=(n_items, 3)) * 1e-300,
         carried_information=rng.normal(size=(n_items, 3, 3)) * 1e17,
         carried_linear=rng.normal(size=(n_items, 3)),
+        carried_shift=shift,
+        carried_shift_se=np.abs(shift) / 3.0,
+        is_contradicted=shift > 0.0,
+        carried_from=carried_from,
         shadow_parameters=rng.normal(size=(n_items, 3)),
         window_counts=rng.integers(0, 1000, n_items),
         total_counts=rng.integers(0, 1000, n_items),
@@ -78,6 +87,7 @@ def state(
         ),
         folded_through=partition - timedelta(days=30),
         window=((partition - timedelta(days=1), 2, "aa"), (partition, 1, "bb")),
+        folded=tuple((partition - timedelta(days=age), 3, f"d{age}") for age in (31, 30)),
         parent=None,
         anchor_set_id=None,
         bank_digest="bank",

@@ -1,10 +1,12 @@
 """One holder at a time, named to the others; a dead holder frees the lock."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.errors import LockHeldError, LockLostError
-from calibration_pipeline.store.lock import CalibrationLock, check_fence
+from calibration_pipeline.store.lock import CalibrationLock, check_fence, current_holder
 
 
 def test_a_second_holder_is_told_who_holds_it_since_when(engine: sa.Engine) -> None:
@@ -55,3 +57,23 @@ def test_a_holder_whose_connection_dies_frees_the_lock(engine: sa.Engine) -> Non
 def test_a_lock_that_is_not_held_has_no_token(engine: sa.Engine) -> None:
     with pytest.raises(LockLostError, match="isn't held"):
         _ = CalibrationLock(engine, "nobody").token
+
+
+def test_the_holder_can_be_asked_for_without_touching_the_lock(engine: sa.Engine) -> None:
+    assert current_holder(engine) is None
+    with CalibrationLock(engine, "run 12") as lock:
+        found = current_holder(engine)
+        assert found is not None
+        assert found.name == "run 12"
+        assert abs(datetime.now(UTC) - found.since) < timedelta(minutes=1)
+        with engine.begin() as connection:
+            check_fence(connection, lock.token)
+    assert current_holder(engine) is None
+
+
+def test_a_lock_on_another_thing_or_in_another_database_is_not_this_one(
+    engine: sa.Engine, untouched_engine: sa.Engine
+) -> None:
+    with engine.connect() as connection, CalibrationLock(untouched_engine, "next door"):
+        connection.execute(sa.text("SELECT pg_advisory_lock(7)"))
+        assert current_holder(engine) is None

@@ -12,6 +12,7 @@ CHANGEABLE = {
     "import_batches",
     "publication_fence",
     "response_log",
+    "source_checks",
     "source_observations",
 }
 APPEND_ONLY = sorted(table.name for table in metadata.sorted_tables if table.name not in CHANGEABLE)

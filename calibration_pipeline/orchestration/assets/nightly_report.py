@@ -74,4 +74,5 @@ def _gather(
         findings=audited if version is None else store.audit_of(version),
         bank=store.bank(night),
         window_days=configuration.window_days,
+        late_answers={late.day: late.answers for late in store.late_answers(night)},
     )

@@ -42,19 +42,19 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Result:
         """One local day of answers, extracted once and archived immutably as Parquet.
 
-        A session belongs to the day on which it started. A day of the window whose source changed
-        since is extracted again, as a new revision beside the old one; so are days that no night
-        has extracted. Bad rows are quarantined with a reason; too many of them stop the night
-        before the fit.
+        A session belongs to the day on which it started. A day whose source changed since is
+        extracted again, as a new revision beside the old one; so are days that no night has
+        extracted. What comes for a day that has been folded in is counted, and not folded again.
+        Bad rows are quarantined with a reason; too many of them stop the night before the fit.
         """
         nights = partition_days(context)
-        for day in store.days_due(nights[0], configuration.window_days, refresh=config.refresh):
-            store.extract_day(day, refresh=config.refresh)
+        store.extract_days_due(nights[0], configuration.window_days, refresh=config.refresh)
+        late = metadata.of_late_answers(store.late_answers(nights[0]))
         problems: dict[date, str] = {}
         for day in night_log.nights("responses", nights):
             revision = store.extract_day(day, refresh=config.refresh)
             context.add_asset_metadata(
-                metadata.of_revision(revision), partition_key=day.isoformat()
+                {**metadata.of_revision(revision), **late}, partition_key=day.isoformat()
             )
             if reason := too_many_bad_rows(revision, configuration):
                 problems[day] = reason

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -66,6 +67,17 @@ WHERE r.session_started_at >= :first AND r.session_started_at < :last
 GROUP BY 1
 """
 
+# Uses response_log_late_ingested_at_idx, whose condition stands here word for word.
+_LATE_ARRIVALS = """
+SELECT width_bucket(session_started_at, CAST(:bounds AS timestamptz[])) AS day_number,
+       max(ingested_at) AS latest_ingested_at
+FROM calibration.response_log
+WHERE ingested_at > coalesce(CAST(:since AS timestamptz), '-infinity')
+  AND ingested_at - session_started_at > interval '12 hours'
+  AND session_started_at >= :first AND session_started_at < :last
+GROUP BY 1
+"""
+
 # Uses response_log_session_started_at_idx. The order is that of the archive; among rows that
 # are the same answer the one logged first comes first. A time is in the future if it is later
 # than the moment the row was logged: unlike "later than now", that never changes. Scored is what
@@ -123,17 +135,44 @@ def fingerprints(
     connection: sa.Connection, first: date, last: date, timezone: ZoneInfo
 ) -> dict[date, Fingerprint]:
     """Give the fingerprint of each local day from `first` to `last`, both included."""
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    bounds = [day_start(day, timezone) for day in days]
-    end = day_start(last + timedelta(days=1), timezone)
-    rows = connection.execute(
-        sa.text(_FINGERPRINTS), {"bounds": bounds, "first": bounds[0], "last": end}
-    )
+    days = _days_between(first, last)
+    rows = connection.execute(sa.text(_FINGERPRINTS), _bounds(days, timezone))
     found = {
         days[row.day_number - 1]: Fingerprint(row.row_count, row.latest_ingested_at, row.checksum)
         for row in rows
     }
     return {day: found.get(day, EMPTY) for day in days}
+
+
+def late_arrivals(
+    connection: sa.Connection, first: date, last: date, timezone: ZoneInfo, since: datetime | None
+) -> dict[date, datetime]:
+    """Give when the latest answer arrived for each day that has one which arrived late.
+
+    Late are answers that were logged more than 12 hours after their session began. What an engine
+    logs as it happens is not looked at, so that this takes as long as there are late answers.
+
+    Parameters
+    ----------
+    first, last
+        Local days, both included.
+    since
+        Only answers that were logged later; None for all.
+    """
+    days = _days_between(first, last)
+    rows = connection.execute(sa.text(_LATE_ARRIVALS), {"since": since, **_bounds(days, timezone)})
+    return {days[row.day_number - 1]: row.latest_ingested_at for row in rows}
+
+
+def _days_between(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def _bounds(days: list[date], timezone: ZoneInfo) -> dict[str, Any]:
+    """The beginnings of days, the first one's, and the end of the last one."""
+    bounds = [day_start(day, timezone) for day in days]
+    end = day_start(days[-1] + timedelta(days=1), timezone)
+    return {"bounds": bounds, "first": bounds[0], "last": end}
 
 
 def stream_day(

@@ -20,6 +20,7 @@ from calibration_pipeline.store.tables.calibration import (
     runs,
     state_differences,
     state_evaluations,
+    state_folds,
     state_items,
     state_scales,
     state_windows,
@@ -38,6 +39,7 @@ from calibration_pipeline.store.tables.responses import (
     candidate_map,
     import_batches,
     response_log,
+    source_checks,
     source_observations,
 )
 
@@ -66,9 +68,11 @@ __all__ = [
     "snapshot_audits",
     "snapshot_items",
     "snapshots",
+    "source_checks",
     "source_observations",
     "state_differences",
     "state_evaluations",
+    "state_folds",
     "state_items",
     "state_scales",
     "state_windows",

@@ -127,6 +127,17 @@ state_windows = sa.Table(
     comment="The archived days that a state's window used.",
 )
 
+state_folds = sa.Table(
+    "state_folds",
+    metadata,
+    *_state_key(),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
+    comment="The archived days that a state folded into the carried information.",
+)
+
 state_items = sa.Table(
     "state_items",
     metadata,
@@ -141,6 +152,20 @@ state_items = sa.Table(
         "carried_information", FloatArray, nullable=False, comment="(3 x 3, by rows) Lambda."
     ),
     sa.Column("carried_linear", FloatArray, nullable=False, comment="(3,) eta."),
+    sa.Column(
+        "carried_shift",
+        Float,
+        nullable=False,
+        comment="How much harder the window makes the item than what it carried; units of theta.",
+    ),
+    sa.Column("carried_shift_se", Float, nullable=False),
+    sa.Column(
+        "is_contradicted",
+        sa.Boolean,
+        nullable=False,
+        comment="What the item carried was dropped tonight.",
+    ),
+    sa.Column("carried_from", sa.Date, comment="First day that it may carry; null: every day."),
     sa.Column("shadow_parameters", FloatArray, nullable=False, comment="(3,) a, b, c."),
     sa.Column("window_count", sa.BigInteger, nullable=False),
     sa.Column("total_count", sa.BigInteger, nullable=False),

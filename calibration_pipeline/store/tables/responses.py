@@ -44,8 +44,17 @@ response_log = sa.Table(
     recorded_at("ingested_at"),
     comment="Answers as the test engine logged them. Kept for the retention period only.",
 )
-# The only index: extraction and change detection read whole days by session start.
+# Extraction and change detection read whole days by session start.
 sa.Index("response_log_session_started_at_idx", response_log.c.session_started_at)
+# Answers that arrived late, by arrival (see late_answers.py). Partial: what a test engine logs as
+# it happens costs nothing here. Not BRIN: once old answers are deleted new ones fill their pages,
+# and a block's range of arrivals spans years.
+IS_LATE = "ingested_at - session_started_at > interval '12 hours'"
+sa.Index(
+    "response_log_late_ingested_at_idx",
+    response_log.c.ingested_at,
+    postgresql_where=sa.text(IS_LATE),
+)
 
 import_batches = sa.Table(
     "import_batches",
@@ -101,6 +110,15 @@ source_observations = sa.Table(
     comment="What the source of a day looked like when it was last extracted.",
 )
 sa.Index("source_observations_day_idx", source_observations.c.day)
+
+source_checks = sa.Table(
+    "source_checks",
+    metadata,
+    sa.Column("check_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("checked_through", Moment, nullable=False),
+    recorded_at(),
+    comment="Until when arrivals were searched for late answers; the newest row counts.",
+)
 
 candidate_abilities = sa.Table(
     "candidate_abilities",

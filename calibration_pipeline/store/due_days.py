@@ -1,0 +1,73 @@
+"""Which days have to be extracted before a night is fitted."""
+
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from calibration_pipeline.store import extraction, history, late_answers
+from calibration_pipeline.store.archive import Archive
+
+
+def extract_days_due(
+    engine: sa.Engine,
+    archive: Archive,
+    timezone: ZoneInfo,
+    key: bytes,
+    night: date,
+    window_days: int,
+    folded_through: date | None,
+    *,
+    refresh: bool = False,
+) -> None:
+    """Archive the days that are due before a night, oldest first.
+
+    Parameters
+    ----------
+    key
+        Of the pseudonyms.
+    night, window_days
+        The night and the length of its window. Its own day is extracted in its own turn.
+    folded_through
+        The last day in the carried information that the night starts from; None if there is none.
+    refresh
+        Read all days that are yet to be folded, even where nothing seems to have changed.
+    """
+    search_started = late_answers.start_search(engine)
+    for day in days_due(
+        engine, archive, timezone, night, window_days, folded_through, refresh=refresh
+    ):
+        extraction.extract_day(engine, archive, day, timezone, key, refresh=refresh)
+    late_answers.record_search(engine, search_started)
+
+
+def days_due(
+    engine: sa.Engine,
+    archive: Archive,
+    timezone: ZoneInfo,
+    night: date,
+    window_days: int,
+    folded_through: date | None,
+    *,
+    refresh: bool = False,
+) -> list[date]:
+    """List the days that have to be extracted before a night is fitted, oldest first.
+
+    - Days that are yet to be folded, those of the night's window among them, whose source is not
+      as it was archived: late answers, corrections, a log that is older than the first night. So a
+      day is folded as it stands when it leaves, however many nights were missed. With `refresh` all
+      of these days.
+    - Days that every run has passed over: they are yet to be folded, too.
+    - Archived days for which answers have arrived late, folded ones included: these are archived
+      for the record and never folded again.
+    """
+    due = set(history.days_passed_over(engine, night))
+    with engine.connect() as connection:
+        due |= set(late_answers.days_behind(connection, timezone))
+    last_folded = folded_through or night - timedelta(days=window_days)
+    unfolded = [last_folded + timedelta(days=n) for n in range(1, (night - last_folded).days)]
+    if unfolded and refresh:
+        due |= set(unfolded)
+    elif unfolded:
+        due |= set(extraction.changed_days(engine, archive, unfolded[0], unfolded[-1], timezone))
+    return sorted(due)

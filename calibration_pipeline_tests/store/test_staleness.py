@@ -1,0 +1,150 @@
+"""Staleness as the database has it: what is read, what is said, and what mends it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.store import snapshots
+from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.stale_nights import StateKey
+from calibration_pipeline.store.staleness import read_staleness
+from calibration_pipeline.store.states import write_state
+from calibration_pipeline_tests.store.examples import NIGHT, PASSED, draft, snapshot_items, state
+
+Write = Callable[..., CalibrationState]
+
+
+def after(n: int) -> date:
+    return NIGHT + timedelta(days=n)
+
+
+def key(n: int, attempt: int = 1) -> StateKey:
+    return after(n), attempt
+
+
+@pytest.fixture
+def write(engine: sa.Engine, run_id: str) -> Write:
+    def write(n: int, digest: str, attempt: int = 1, **changes: object) -> CalibrationState:
+        options = {"n_items": 1, "digest": digest} | changes
+        stored = state(after(n), attempt, **options)  # type: ignore[arg-type]
+        write_state(engine, stored, run_id)
+        return stored
+
+    return write
+
+
+def publish(engine: sa.Engine, run_id: str, key: StateKey) -> int:
+    night, attempt = key
+    with CalibrationLock(engine, "a test") as lock:
+        return snapshots.publish(
+            engine,
+            draft(
+                run_id,
+                partition=night,
+                attempt=attempt,
+                parent_version=snapshots.current_version(engine),
+            ),
+            snapshot_items(),
+            PASSED,
+            fence_token=lock.token,
+            moved_by="a test",
+        )
+
+
+def test_an_empty_database_has_nothing_stale(engine: sa.Engine) -> None:
+    found = read_staleness(engine)
+    assert (found.nights, found.current) == ((), None)
+    assert found.describe() == ""
+
+
+def test_a_superseded_parent_is_found_and_what_mends_it_is_said(
+    engine: sa.Engine, run_id: str, write: Write
+) -> None:
+    write(0, "d0")
+    write(1, "d1", parent=key(0))
+    write(2, "d2", parent=key(1))
+    assert publish(engine, run_id, key(2)) == 1
+    assert read_staleness(engine).nights == ()
+    write(0, "other", attempt=2)
+    found = read_staleness(engine)
+    assert [stale.night for stale in found.nights] == [after(1), after(2)]
+    assert found.command == "calibrate backfill --from 2026-03-02"
+    assert found.describe() == (
+        "2 nights from 2026-03-02 to 2026-03-03 are stale: 2026-03-02 starts from 2026-03-01 as it "
+        "was before it was run again; `current` stands at 2026-03-03, which is stale; "
+        "`calibrate backfill --from 2026-03-02` rebuilds them"
+    )
+    assert found.describe(since=after(2)).startswith("2026-03-03 is stale: 2026-03-02 starts from")
+    assert found.describe(since=after(3)) == ""
+    assert [stale.night for stale in found.since(after(2))] == [after(2)]
+
+
+def test_a_rejected_state_neither_is_stale_nor_makes_stale(write: Write, engine: sa.Engine) -> None:
+    write(0, "d0")
+    write(1, "d1", parent=key(0))
+    write(0, "bad", attempt=2, is_accepted=False, reasons=("no",))
+    write(2, "bad", parent=key(0), is_accepted=False, reasons=("no",))
+    assert read_staleness(engine).nights == ()
+
+
+def test_a_version_of_a_state_that_was_superseded_is_stale_though_no_night_is(
+    engine: sa.Engine, run_id: str, write: Write
+) -> None:
+    """The newest night was run again, and its new result failed the audit."""
+    write(0, "d0")
+    publish(engine, run_id, key(0))
+    write(0, "d0", attempt=2)
+    found = read_staleness(engine)
+    assert found.current is not None
+    assert found.current.stale_because == ""
+    write(0, "other", attempt=3)
+    found = read_staleness(engine)
+    assert found.nights == ()
+    assert found.current is not None
+    assert found.current.stale_because == (
+        "was run again since, and its new result was not published"
+    )
+
+
+def test_the_first_night_of_a_scale_without_anchors_is_read(
+    engine: sa.Engine, write: Write
+) -> None:
+    free, _ = state().scales
+    tied = replace(free, linking_slope=1.1, linking_intercept=0.2)
+    write(0, "d0", scales=(free,))
+    write(1, "d1", parent=key(0), scales=(tied,))
+    write(2, "d2", parent=key(1), scales=(tied,))
+    write(0, "other", attempt=2, scales=(free,))
+    write(1, "d1", attempt=2, parent=key(0, 2), scales=(tied,))
+    (stale,) = read_staleness(engine).nights
+    assert stale.night == after(2)
+    assert stale.reason.startswith("links scale zeta to its first night")
+
+
+COPY_HEADERS = """
+INSERT INTO calibration.calibration_states
+  (partition, attempt, run_id, is_accepted, reasons, parent_partition, parent_attempt,
+   bank_digest, anchor_digest, configuration_digest, digest)
+SELECT partition + n, 1, run_id, true, '{}', partition + n - 1, 1, '', '', '', 'd' || n
+FROM calibration.calibration_states, generate_series(1, 3000) AS n ORDER BY n;
+INSERT INTO calibration.state_scales
+SELECT (scales).* FROM (
+  SELECT jsonb_populate_record(s, jsonb_build_object('partition', s.partition + n)) AS scales
+  FROM calibration.state_scales AS s, generate_series(1, 3000) AS n
+) AS copies
+"""
+
+
+def test_thousands_of_nights_are_read_quickly(engine: sa.Engine, write: Write) -> None:
+    write(0, "d0")
+    with engine.begin() as connection:
+        connection.execute(sa.text(COPY_HEADERS))
+    write(0, "other", attempt=2)
+    started = time.perf_counter()
+    assert len(read_staleness(engine).nights) == 3000
+    assert time.perf_counter() - started < 1
