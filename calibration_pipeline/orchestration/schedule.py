@@ -11,11 +11,13 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from calibration_pipeline.orchestration.assets.common import GROUP
 from calibration_pipeline.orchestration.resources import TRIGGERED_BY
+from calibration_pipeline.policy.catching_up import count, missing_nights, nights_of_one_run
 
 JOB = "nightly_calibration"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-MAXIMUM_CATCH_UP_DAYS = 30
+REMAINING = "calibration/nights_remaining"
+"""Tag of a run that catches up: missing nights that are left to the runs after it."""
 
 NewestNight = Callable[[], date | None]
 """Gives the newest night that a run ended, None before the first."""
@@ -41,21 +43,6 @@ def range_tags(first: date, last: date, triggered_by: str) -> dict[str, str]:
     }
 
 
-def missing_nights(
-    newest: date | None, yesterday: date, first_day: date
-) -> tuple[date, date] | None:
-    """First and last night that a tick has to ask for; None if there is nothing to do.
-
-    After an outage that is every night since the newest one, at most thirty; before the first
-    night it is yesterday alone.
-    """
-    if newest is None:
-        newest = yesterday - timedelta(days=1)
-    oldest = yesterday - timedelta(days=MAXIMUM_CATCH_UP_DAYS - 1)
-    first = max(newest + timedelta(days=1), oldest, first_day)
-    return (first, yesterday) if first <= yesterday else None
-
-
 def nightly_schedule(
     job: UnresolvedAssetJobDefinition,
     hour: int,
@@ -65,8 +52,10 @@ def nightly_schedule(
 ) -> dg.ScheduleDefinition:
     """Every night at `hour` local time: one run over the nights that are missing.
 
-    The schedule does its own catching up, so it is a plain one: a partitioned schedule would
-    replay missed ticks as well, and do the same nights twice.
+    After a long outage a run does the oldest of them, and those of the days after it do the rest:
+    no night is left out, and each starts from the one before it. The schedule does its own
+    catching up, so it is a plain one: a partitioned schedule would replay missed ticks as well, and
+    do the same nights twice.
     """
 
     @dg.schedule(
@@ -80,15 +69,21 @@ def nightly_schedule(
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         local = context.scheduled_execution_time.astimezone(ZoneInfo(timezone))
         yesterday = local.date() - timedelta(days=1)
-        nights = missing_nights(newest_night(), yesterday, first_day)
-        if nights is None:
+        missing = missing_nights(newest_night(), yesterday, first_day)
+        if missing is None:
             return dg.SkipReason(
                 f"Nothing is missing: {yesterday} has been calibrated already, or lies before the "
                 f"first day, {first_day}."
             )
-        first, last = nights
-        return dg.RunRequest(
-            run_key=f"{last}", tags=range_tags(first, last, triggered_by="schedule")
-        )
+        nights = nights_of_one_run(missing)
+        tags = range_tags(*nights, triggered_by="schedule")
+        if remaining := count(missing) - count(nights):
+            tags[REMAINING] = str(remaining)
+            context.log.warning(
+                f"{count(missing)} nights are missing. This run does {nights[0]} to {nights[1]}; "
+                f"{remaining} remain: `calibrate backfill --from {nights[0]}` does all of them."
+            )
+        # A key names the tick, not its nights: those of a run that failed are asked for again.
+        return dg.RunRequest(run_key=f"{yesterday}", tags=tags)
 
     return schedule

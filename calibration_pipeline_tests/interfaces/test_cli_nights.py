@@ -137,6 +137,37 @@ def test_a_late_answer_is_used_with_refresh_alone(operator: Operator) -> None:
     assert counts == [900, 915]
 
 
+def test_a_re_run_says_which_later_nights_are_stale_and_what_rebuilds_them(
+    operator: Operator,
+) -> None:
+    operator("backfill", "--from", FIRST, "--to", NIGHTS[2])
+    operator.programme.log_like("late", FIRST)
+    result = operator("night", "--date", FIRST, "--refresh", "--json")
+    assert result.exit_code == 0
+    (row,) = json.loads(result.stdout)
+    command = f"calibrate backfill --from {NIGHTS[1]}"
+    assert row["stale_after_it"] == {
+        "nights": 2,
+        "first": str(NIGHTS[1]),
+        "last": str(NIGHTS[2]),
+        "reason": f"{NIGHTS[1]} starts from {FIRST} as it was before it was run again",
+        "command": command,
+    }
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith(f"2 nights from {NIGHTS[1]} to {NIGHTS[2]} are stale: ")
+    assert f"`current` stands at {NIGHTS[2]}, which is stale" in said
+    assert said.endswith(f"`{command}` rebuilds them")
+    table = operator("night", "--date", FIRST)
+    assert table.stderr.splitlines()[-1] == said
+    status = operator("status", "--json")
+    assert status.exit_code == 1
+    assert said in json.loads(status.stdout)["needs_attention"]
+    rebuilt = operator(*command.split()[1:], "--to", NIGHTS[2], "--json")
+    assert [row["stale_after_it"] for row in json.loads(rebuilt.stdout)] == [None, None]
+    assert "stale" not in rebuilt.stderr
+    assert json.loads(operator("status", "--json").stdout)["stale_nights"] is None
+
+
 def test_a_second_calibration_is_refused_in_one_line(operator: Operator) -> None:
     with CalibrationLock(operator.programme.engine, "run 7 (the schedule)"):
         result = operator("night", "--date", FIRST)

@@ -137,7 +137,7 @@ def test_a_night_without_any_answers_is_empty(programme: Programme) -> None:
         "completed_empty",
         "no item has enough responses in the window",
     )
-    assert outcome.counts == {"responses": 0, "items_refitted": 0}
+    assert outcome.counts == {"responses": 0, "items_refitted": 0, "late_answers": 0}
     assert current_version(programme.engine) is None
     assert programme.state(EMPTY_NIGHT).is_accepted
     for asset in ("calibration_snapshot", "candidate_abilities"):

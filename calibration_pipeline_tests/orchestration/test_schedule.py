@@ -9,13 +9,13 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from calibration_pipeline.definitions import build_definitions
 from calibration_pipeline.orchestration.schedule import (
     JOB,
-    MAXIMUM_CATCH_UP_DAYS,
     RANGE_END,
     RANGE_START,
-    missing_nights,
+    REMAINING,
     nightly_job,
     nightly_schedule,
 )
+from calibration_pipeline.policy.catching_up import MAXIMUM_CATCH_UP_DAYS
 from calibration_pipeline_tests.programme import FIRST, NIGHTS, Programme
 
 YESTERDAY = date(2026, 6, 10)
@@ -24,32 +24,6 @@ FIRST_DAY = date(2026, 1, 1)
 
 def days(n: int) -> timedelta:
     return timedelta(days=n)
-
-
-@pytest.mark.parametrize(
-    ("newest", "expected"),
-    [
-        (None, (YESTERDAY, YESTERDAY)),
-        (YESTERDAY - days(1), (YESTERDAY, YESTERDAY)),
-        (YESTERDAY - days(4), (YESTERDAY - days(3), YESTERDAY)),
-        (YESTERDAY - days(90), (YESTERDAY - days(MAXIMUM_CATCH_UP_DAYS - 1), YESTERDAY)),
-        (YESTERDAY, None),
-        (YESTERDAY + days(1), None),
-    ],
-)
-def test_a_tick_asks_for_the_nights_that_are_missing(
-    newest: date | None, expected: tuple[date, date] | None
-) -> None:
-    assert missing_nights(newest, YESTERDAY, FIRST_DAY) == expected
-
-
-def test_no_night_before_the_first_day_is_asked_for() -> None:
-    assert missing_nights(None, YESTERDAY, YESTERDAY + days(1)) is None
-    newest = YESTERDAY - days(9)
-    assert missing_nights(newest, YESTERDAY, YESTERDAY - days(2)) == (
-        YESTERDAY - days(2),
-        YESTERDAY,
-    )
 
 
 def tick(moment: datetime, newest: date | None = None) -> dg.RunRequest | dg.SkipReason:
@@ -101,6 +75,35 @@ def test_the_same_tick_twice_is_one_run_and_a_night_that_is_done_is_none() -> No
     done = tick(moment, newest=YESTERDAY)
     assert isinstance(done, dg.SkipReason)
     assert f"{YESTERDAY} has been calibrated already" in str(done.skip_message)
+
+
+def test_after_a_long_outage_the_oldest_nights_come_first_and_the_rest_is_named() -> None:
+    newest = YESTERDAY - days(MAXIMUM_CATCH_UP_DAYS + 5)
+    moment = datetime(2026, 6, 11, 2, tzinfo=UTC)
+    first = tick(moment, newest)
+    assert isinstance(first, dg.RunRequest)
+    last = newest + days(MAXIMUM_CATCH_UP_DAYS)
+    assert first.tags[RANGE_START] == str(newest + days(1))
+    assert first.tags[RANGE_END] == str(last)
+    assert first.tags[REMAINING] == "5"
+    second = tick(moment + days(1), last)
+    assert isinstance(second, dg.RunRequest)
+    assert (second.tags[RANGE_START], second.tags[RANGE_END]) == (
+        str(last + days(1)),
+        str(YESTERDAY + days(1)),
+    )
+    assert REMAINING not in second.tags
+
+
+def test_nights_of_a_run_that_failed_are_asked_for_again() -> None:
+    """Dagster starts one run per key: a key of the nights would never be asked for again."""
+    newest = YESTERDAY - days(90)
+    moment = datetime(2026, 6, 11, 2, tzinfo=UTC)
+    first, second = tick(moment, newest), tick(moment + days(1), newest)
+    assert isinstance(first, dg.RunRequest)
+    assert isinstance(second, dg.RunRequest)
+    assert first.tags[RANGE_END] == second.tags[RANGE_END]
+    assert first.run_key != second.run_key
 
 
 def scheduled(programme: Programme, night: date) -> dg.RunRequest | dg.SkipReason:

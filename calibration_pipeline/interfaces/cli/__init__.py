@@ -22,6 +22,7 @@ COMMANDS = {
     "import-responses": CommandEntry(f"{_HERE}.data:import_responses", "Add answers to the log."),
     "night": CommandEntry(f"{_HERE}.nights:night", "Calibrate one night."),
     "backfill": CommandEntry(f"{_HERE}.nights:backfill", "Calibrate a range of nights in order."),
+    "status": CommandEntry(f"{_HERE}.status:status", "How the programme stands this morning."),
     "snapshots": CommandEntry(
         f"{_HERE}.snapshots:snapshots", "List, show and export published versions."
     ),

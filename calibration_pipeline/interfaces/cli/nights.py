@@ -14,8 +14,10 @@ from calibration_pipeline.interfaces.cli.console import (
     print_json,
     print_table,
     progress,
+    say,
 )
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
 from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool)
 
     Extracts the window's answers where they changed, fits, raises flags, links, audits and
     publishes. Exit code 1 when the night was rejected, failed its audit or crashed; a night with
-    too few answers for anything is no error.
+    too few answers for anything is no error. Later nights that rested on what an old one gave
+    before are stale then; what rebuilds them is said.
 
     Example: calibrate night --date 2026-11-20 --triggered-by cohort_end
     """
@@ -92,6 +95,10 @@ def _calibrate(
     as_json: bool,
 ) -> None:
     outcomes = run_with_progress(settings, first, last, triggered_by, refresh=refresh)
+    with configured_database() as database:
+        from calibration_pipeline.store.staleness import read_staleness
+
+        staleness = read_staleness(database)
     rows = [
         {
             "night": outcome.partition,
@@ -99,6 +106,7 @@ def _calibrate(
             **outcome.counts,
             "seconds": sum(outcome.timings.values()),
             "reason": outcome.reason,
+            "stale_after_it": stale_summary(staleness, since=outcome.partition + timedelta(days=1)),
         }
         for outcome in outcomes
     ]
@@ -115,6 +123,8 @@ def _calibrate(
             "reason": "Reason",
         }
         print_table(rows, columns)
+    if stale := staleness.describe(since=first):
+        say(stale)
     if any(row["outcome"] in PUBLISHED_NOTHING for row in rows):
         raise click.exceptions.Exit(1)
 

@@ -1,6 +1,6 @@
 """Asset `night_outcome`: the last step, which fails a run that has something to say."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.publication import eligible_items
 from calibration_pipeline.store.calibration_store import CalibrationStore
+from calibration_pipeline.store.staleness import Staleness
 
 
 def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -33,12 +34,14 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         records of the nights before it.
         """
         failed: dict[str, str] = {}
+        staleness = store.staleness()
         for night in partition_days(context):
             outcome, reason, counts = judge_night(store, night, configuration, night_log)
             store.close_run(
                 night, outcome, counts=counts, timings=night_log.timings[night], reason=reason
             )
             shown = {"outcome": outcome, "reason": reason or "none", **counts}
+            shown |= stale_metadata(staleness, night)
             context.add_asset_metadata(shown, partition_key=night.isoformat())
             if outcome in ("rejected", "audit_failed"):
                 failed[night.isoformat()] = reason
@@ -47,12 +50,24 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             raise dg.Failure(
                 f"{len(failed)} of {len(context.partition_keys)} nights published nothing; "
                 f"{first}: {reason}",
-                metadata=failed,
+                metadata={**failed, **stale_metadata(staleness, date.fromisoformat(first))},
                 allow_retries=False,
             )
         return dg.MaterializeResult()
 
     return night_outcome
+
+
+def stale_metadata(staleness: Staleness, night: date) -> dict[str, str | int]:
+    """Say what rests on superseded states when a run ends, from one of its nights on.
+
+    A number, which Dagster plots, and where something is stale why, and the command that mends it.
+    """
+    later = staleness.since(night + timedelta(days=1))
+    shown: dict[str, str | int] = {"stale nights after it": len(later)}
+    if described := staleness.describe(since=night):
+        shown["stale"] = described
+    return shown
 
 
 def judge_night(
@@ -68,6 +83,7 @@ def judge_night(
     counts = {
         "responses": int(state.window_counts.sum()),
         "items_refitted": int(eligible_items(state, configuration).sum()),
+        "late_answers": sum(late.answers for late in store.late_answers(night)),
     }
     if not state.is_accepted:
         return "rejected", "; ".join(state.reasons), counts
