@@ -13,6 +13,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 MADE := $(VENV)/.made
 CORE := $(VENV)/.core-installed
 FULL := $(VENV)/.full-installed
+STUDIES := $(VENV)/.studies-installed
 # The estimators that ours is compared with; one of them needs an older NumPy.
 PEERS_VENV := .venv-peers
 PEERS := $(PEERS_VENV)/.installed
@@ -20,7 +21,7 @@ PEERS := $(PEERS_VENV)/.installed
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo ui test test-slow check format bench
+.PHONY: help setup setup-dev demo ui test test-slow check format bench study
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +55,9 @@ format: $(FULL)  ## Rewrite the code in the house format
 bench: $(FULL) $(PEERS)  ## Compare the estimator with others; BENCH_QUICK=1 leaves out the longest
 	@$(BIN)/python -m benchmarks.run $(if $(BENCH_QUICK),,--large) $(if $(ONLY),--only $(ONLY)) $(if $(LIMIT),--limit $(LIMIT))
 
+study: $(STUDIES)  ## Simulate what counting each answer once is worth (half an hour)
+	@$(BIN)/python studies/seventy_five_nights.py
+
 $(MADE):
 	@command -v '$(PYTHON)' >/dev/null || { \
 	  echo "error: no $(PYTHON) found; install Python 3.11 or later, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -73,6 +77,11 @@ $(CORE): $(REQUIREMENTS) | $(MADE)
 $(FULL): $(REQUIREMENTS) | $(MADE)
 	@echo "Installing the pipeline, its tests' tools and PyTorch into $(VENV) (a few minutes the first time)"
 	@$(PIP) --editable '.[dev,bayes]'
+	@touch $(CORE) $@
+
+$(STUDIES): $(REQUIREMENTS) | $(MADE)
+	@echo "Installing the pipeline and Matplotlib into $(VENV)"
+	@$(PIP) --editable '.[studies]'
 	@touch $(CORE) $@
 
 $(PEERS): benchmarks/peers.txt | $(MADE)
