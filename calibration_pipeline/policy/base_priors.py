@@ -17,6 +17,9 @@ MINIMUM_TEACHERS = 10
 MINIMUM_SD = 0.1
 STEPS_PER_NIGHT = 10
 """Of EM, towards the prior that the pool's items speak for."""
+ESTIMATES_COUNT_AS = 50
+"""Anchors that all estimated items together count as, at most: an estimate is a mode, a few
+hundredths off in log a, and that doesn't average out over items."""
 
 
 def textbook_prior(configuration: CalibrationConfiguration) -> LearnedPrior:
@@ -140,16 +143,17 @@ def learn_from_estimates(
     covariance = carried.covariance[in_scale]
     is_estimated = ~is_known & (covariance[:, 1, 1] > 0.0)
     is_estimated &= carried.total_counts[in_scale] >= configuration.minimum_responses
-    teachers = is_known | is_estimated
-    if is_estimated.sum() < MINIMUM_TEACHERS:
+    n_estimated = int(is_estimated.sum())
+    if n_estimated < MINIMUM_TEACHERS:
         return None
+    weight = is_known + is_estimated * min(1.0, ESTIMATES_COUNT_AS / n_estimated)
     likelihood = _without_prior(phi, covariance, mean, precision, is_estimated)
     author = bank.author_difficulty[in_scale]
     for _ in range(STEPS_PER_NIGHT):
         found, variance = _posterior(likelihood, mean, precision)
         found = np.where(is_known[:, None], phi, found)
         variance = np.where(is_known[:, None], 0.0, variance)
-        learned, spread = _fitted_to(found[:, :2], variance[:, :2], teachers, author)
+        learned, spread = _fitted_to(found[:, :2], variance[:, :2], weight, author)
         mean = np.column_stack([learned, mean[:, 2]])
         precision = np.column_stack([spread**-2, precision[:, 2]])
     return learned, spread
@@ -191,20 +195,21 @@ def _posterior(
 
 
 def _fitted_to(
-    found: FloatArray, variance: FloatArray, teachers: BoolArray, author: FloatArray
+    found: FloatArray, variance: FloatArray, weight: FloatArray, author: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Prior mean and spread of (log a, b) of every item, given the teachers' posteriors."""
 
-    def spread_around(mean: FloatArray, rows: BoolArray, k: int) -> float:
-        squares = np.square(found[rows, k] - mean[rows, k]) + variance[rows, k]
-        return max(float(np.sqrt(squares.mean())), MINIMUM_SD)
+    def spread_around(mean: FloatArray, weight: FloatArray, k: int) -> float:
+        squares = np.square(found[:, k] - mean[:, k]) + variance[:, k]
+        return max(float(np.sqrt(np.average(squares, weights=weight))), MINIMUM_SD)
 
-    mean = np.tile(found[teachers].mean(axis=0), (len(found), 1))
-    sd = np.tile([spread_around(mean, teachers, k) for k in range(2)], (len(found), 1))
+    mean = np.tile(np.average(found, axis=0, weights=weight), (len(found), 1))
+    sd = np.tile([spread_around(mean, weight, k) for k in range(2)], (len(found), 1))
     has_author = np.isfinite(author)
-    heard = teachers & has_author
-    if heard.sum() >= MINIMUM_TEACHERS and np.ptp(author[heard]) > 0.0:
-        slope, intercept = np.polyfit(author[heard], found[heard, 1], 1)
+    heard = weight * has_author
+    if (heard > 0.0).sum() >= MINIMUM_TEACHERS and np.ptp(author[heard > 0.0]) > 0.0:
+        rows = heard > 0.0
+        slope, intercept = np.polyfit(author[rows], found[rows, 1], 1, w=np.sqrt(heard[rows]))
         mean[has_author, 1] = intercept + slope * author[has_author]
         sd[has_author, 1] = spread_around(mean, heard, 1)
     return mean, sd

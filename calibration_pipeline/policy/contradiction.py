@@ -22,6 +22,8 @@ from calibration_pipeline.records import BoolArray, FloatArray
 
 _DIFFICULTY = 1
 _SHIFT = 3
+_LEAST_INFORMATION = 0.01
+"""About b: what puts it to within ten units says nothing."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def carried_shift(
         carried.linear + whole.linear - recent.linear,
     )
     common = np.square(loadings[:, _DIFFICULTY]).sum(axis=-1)
-    carries = carried.precision[:, _DIFFICULTY, _DIFFICULTY] > 0.0
+    carries = carried.precision[:, _DIFFICULTY, _DIFFICULTY] >= _LEAST_INFORMATION
     first = _shift_between(items, carries, carried, whole, common)
     second = _shift_between(items, carries, before, recent, common)
     says_more = np.abs(np.nan_to_num(second.z)) > np.abs(np.nan_to_num(first.z))
@@ -117,7 +119,7 @@ def _shift_between(
     precision[:, _SHIFT, _SHIFT] = later.precision[:, _DIFFICULTY, _DIFFICULTY]
     right[:, :3] = earlier.linear + later.linear + prior * items.prior_mean
     right[:, _SHIFT] = later.linear[:, _DIFFICULTY]
-    says = carries & (later.precision[:, _DIFFICULTY, _DIFFICULTY] > 0.0)
+    says = carries & (later.precision[:, _DIFFICULTY, _DIFFICULTY] >= _LEAST_INFORMATION)
     shift, variance = np.full(n, np.nan), np.full(n, np.nan)
     covariance = np.linalg.inv(precision[says])
     shift[says] = np.einsum("jk,jk->j", covariance[:, _SHIFT], right[says])

@@ -109,8 +109,8 @@ AUTHOR_BIAS = 0.3
 FAR_OFF = np.array([[-0.6, 1.0, -1.4]]), np.array([[0.2, 0.5, 0.4]])
 
 
-SHARP = np.isin(np.arange(400), np.argsort(TRUTH[:, 0])[220:244])
-"""Two dozen anchors that are a little sharper than the pool."""
+SHARP = np.isin(np.arange(400), np.argsort(TRUTH[:, 0])[np.linspace(110, 395, 24).astype(int)])
+"""Two dozen anchors that are sharper than the pool."""
 
 
 def estimated_items(mean=FAR_OFF[0], sd=FAR_OFF[1], is_anchor=SHARP):
@@ -143,12 +143,27 @@ def test_the_pools_own_items_teach_what_two_dozen_anchors_cannot():
         prior = base_priors(bank, is_anchor, carried, EVERYWHERE, CONFIGURATION)
     (mean, sd), internal = prior, to_internal(TRUTH)
     of_anchors = learn(bank, is_anchor)[0]
-    assert abs(of_anchors[0, 0] - internal[:, 0].mean()) > 0.06
-    assert mean[0, 0] == pytest.approx(internal[:, 0].mean(), abs=0.04)
-    assert sd[0, 0] == pytest.approx(internal[:, 0].std(), abs=0.03)
+    off, anchors_off = (abs(m[0, 0] - internal[:, 0].mean()) for m in (mean, of_anchors))
+    assert anchors_off > 0.08
+    assert off < 0.5 * anchors_off
+    assert sd[0, 0] == pytest.approx(internal[:, 0].std(), abs=0.04)
     author = TRUTH[:, 1] + AUTHOR_BIAS
     assert np.mean(mean[:, 1] - author) == pytest.approx(-AUTHOR_BIAS, abs=0.03)
     assert sd[0, 1] == MINIMUM_SD  # this author is right about everything but the origin
+
+
+def test_estimates_do_not_outvote_many_anchors():
+    """200 anchors: all estimated items together count as fifty more, whatever their number."""
+    prior = FAR_OFF
+    is_anchor = np.isin(np.arange(400), np.argsort(TRUTH[:, 0])[150:350])
+    for _ in range(20):
+        bank, _, carried = estimated_items(*prior, is_anchor)
+        prior = base_priors(bank, is_anchor, carried, EVERYWHERE, CONFIGURATION)
+    internal = to_internal(TRUTH)[:, 0]
+    anchors, others = internal[is_anchor].mean(), internal[~is_anchor].mean()
+    expected = (200 * anchors + 50 * others) / 250
+    assert prior[0][0, 0] == pytest.approx(expected, abs=0.04)
+    assert expected - internal.mean() > 0.06  # where they would all count alike
 
 
 def test_guessing_is_learned_from_anchors_alone():

@@ -97,7 +97,7 @@ def test_an_item_whose_answers_contradict_those_it_carried():
     flag = only(raise_flags(with_values(state, "is_contradicted", 0, True), STATE, SETTINGS))
     assert (flag.reason, flag.is_credible) == ("carried_contradicted", True)
     assert (flag.value, flag.reference) == (0.5, pytest.approx(0.1))
-    assert (flag.z, flag.threshold) == (pytest.approx(4.0), pytest.approx(0.3))
+    assert (flag.z, flag.threshold) == (pytest.approx(4.0), 0.1 * SETTINGS.contradiction_z)
     assert "0.40 harder" in flag.explanation
     assert raise_flags(state, STATE, SETTINGS) == ()
 
