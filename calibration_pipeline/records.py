@@ -293,8 +293,9 @@ class CalibrationState:
     carried_information, carried_linear
         ``(n_items, 3, 3)`` Λ and ``(n_items, 3)`` η of the days that have left the window.
     carried_shift, carried_shift_se
-        ``(n_items,)`` how much harder the window's answers make the item than the carried ones do,
-        in units of b, and the standard error; NaN where it can't be said. They share no answer.
+        ``(n_items,)`` how much harder later answers make the item than earlier ones do, in units of
+        b, and the standard error: the window's against the carried ones, or its newer half's
+        against all before, whichever says more. They share no answer. NaN where it can't be said.
     is_contradicted
         ``(n_items,)`` the shift was credible, and what the item carried was dropped tonight.
     carried_from

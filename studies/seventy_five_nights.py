@@ -62,7 +62,7 @@ PROGRAMMES = {
             step_nights=STEP_NIGHTS, stepped_items=24,
         ),
         RULES,
-        seeds=3,
+        seeds=2,
     ),
 }  # fmt: skip
 

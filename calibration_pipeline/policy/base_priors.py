@@ -169,7 +169,7 @@ def _without_prior(
     """Take the prior out of last night's posteriors; nothing is left of items without answers.
 
     The errors that all items share are in them too, and can make less of an item's own answers
-    than nothing: what is below 0 then counts as 0.
+    than nothing: directions of which less than nothing is known are left out altogether.
     """
     free = (np.diagonal(covariance, axis1=1, axis2=2) > 0.0) & is_estimated[:, None]
     pairs = free[:, :, None] & free[:, None, :]
@@ -177,9 +177,12 @@ def _without_prior(
     posterior = np.linalg.inv(np.where(pairs, covariance, 0.0) + absent) - absent
     prior = np.where(free, prior_precision, 0.0)
     known, directions = np.linalg.eigh(posterior - prior[:, :, None] * np.eye(3))
-    answers = (directions * np.maximum(known, 0.0)[:, None, :]) @ directions.transpose(0, 2, 1)
+    transposed = directions.transpose(0, 2, 1)
+    answers = (directions * np.maximum(known, 0.0)[:, None, :]) @ transposed
+    kept = (directions * (known > 0.0)[:, None, :]) @ transposed
     linear = np.einsum("jkm,jm->jk", answers, np.where(free, phi, 0.0))
-    return ItemPriors(answers, linear + prior * np.where(free, phi - prior_mean, 0.0))
+    pull = prior * np.where(free, phi - prior_mean, 0.0)
+    return ItemPriors(answers, linear + np.einsum("jkm,jm->jk", kept, pull))
 
 
 def _posterior(
@@ -222,7 +225,10 @@ def base_priors(
     in_scale: BoolArray,
     configuration: CalibrationConfiguration,
 ) -> tuple[FloatArray, FloatArray]:
-    """Learn from anchors and last night's estimates; without anchors, keep what was learned first.
+    """Learn from anchors and last night's estimates.
+
+    Without anchors what was learned first is kept, and over nights that can't fit the scale what
+    was learned last: estimates and priors belong together only after a fit.
 
     Parameters
     ----------
@@ -232,16 +238,17 @@ def base_priors(
         As in `learn_from_anchors`, which says what is given back.
     """
     mean, sd = learn_from_anchors(bank, is_anchor, carried.parameters, in_scale, configuration)
-    if (is_anchor & in_scale).any():
+    earlier_mean = carried.prior_mean[in_scale]
+    earlier_sd = carried.prior_precision[in_scale] ** -0.5
+    known = np.isfinite(earlier_mean).all(axis=1)
+    was_fitted = bool(carried.covariance[in_scale].any())
+    if not known.any():
+        return mean, sd
+    if (is_anchor & in_scale).any() and was_fitted:
         learned = learn_from_estimates(bank, is_anchor, carried, in_scale, configuration)
         if learned is not None:
             mean[:, :2], sd[:, :2] = learned
         return mean, sd
-    known = np.isfinite(carried.prior_mean[in_scale]).all(axis=1)
-    if not known.any():
-        return mean, sd
-    earlier_mean = carried.prior_mean[in_scale]
-    earlier_sd = carried.prior_precision[in_scale] ** -0.5
     mean[:] = np.median(earlier_mean[known], axis=0)
     sd[:] = np.median(earlier_sd[known], axis=0)
     mean[known], sd[known] = earlier_mean[known], earlier_sd[known]

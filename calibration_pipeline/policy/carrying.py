@@ -59,7 +59,8 @@ class CarriedItems:
     carried_from
         ``(n_items,)`` first day that an item may carry; NaT: any.
     covariance
-        ``(n_items, 3, 3)`` of φ as last accepted; 0 for new items and for what was an anchor.
+        ``(n_items, 3, 3)`` of φ where it belongs to the estimates and the priors, 0 elsewhere: of
+        new items, of what was an anchor, and on scales that were not fitted.
     folded_counts, total_counts
         ``(n_items,)`` answers ever folded, and in all.
     populations
@@ -122,8 +123,10 @@ def carry_over(
         carried.information[to] = parent.carried_information[known]
         carried.linear[to] = parent.carried_linear[known]
         carried.carried_from[to] = parent.carried_from[known]
-        is_free = ~parent.is_anchor[known]
-        carried.covariance[to[is_free]] = parent.covariance[known][is_free]
+        fitted = {scale.name for scale in parent.scales if scale.fitted}
+        was_fitted = np.array([name in fitted for name in bank.scale_names])[bank.scale_index[to]]
+        belongs = was_fitted & ~parent.is_anchor[known]
+        carried.covariance[to[belongs]] = parent.covariance[known][belongs]
         carried.total_counts[to] = parent.total_counts[known]
         carried.folded_counts[to] = (parent.total_counts - parent.window_counts)[known]
         anchored = set(bank.scale_index[bank.positions(anchors.keys)].tolist())

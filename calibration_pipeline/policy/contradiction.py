@@ -22,8 +22,9 @@ from calibration_pipeline.records import BoolArray, FloatArray
 
 _DIFFICULTY = 1
 _SHIFT = 3
-_LEAST_INFORMATION = 0.01
-"""About b: what puts it to within ten units says nothing."""
+_LEAST_INFORMATION = 10.0
+"""About b, of either sample: a standard error of .3, some 50 to 100 answers. With fewer, a few
+surprising ones pass for a change: sums of so few scores aren't normal."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def carried_shift(
     items: ScaleItems,
     estimates: FloatArray,
     window: MarginalDerivatives,
-    newer: MarginalDerivatives,
+    halves: tuple[MarginalDerivatives, MarginalDerivatives] | None,
     loadings: FloatArray,
 ) -> CarriedShift:
     """Estimate every item's shift between earlier and later answers.
@@ -80,24 +81,26 @@ def carried_shift(
         Base priors, carried information, and what is free.
     estimates
         ``(n, 3)`` parameters of tonight's fit.
-    window, newer
-        Score and information of the window's answers at the estimates, and of its newer half's.
+    window
+        Score and information of the window's answers at the estimates.
+    halves
+        The same of its older and its newer half, each under its own mean ability; None where
+        nothing is carried.
     loadings
         ``(n, 3, 2)`` of the errors that all items share: the window's scale is an estimate.
     """
-    free = items.free
+    free, n = items.free, len(estimates)
+    if halves is None:
+        return CarriedShift(np.full(n, np.nan), np.full(n, np.nan))
     phi = np.where(free, to_internal(estimates), 0.0)
     pairs = free[:, :, None] & free[:, None, :]
     carried = _Sample(np.where(pairs, items.information, 0.0), np.where(free, items.linear, 0.0))
-    whole, recent = (_Sample.seen_from(phi, free, found) for found in (window, newer))
-    before = _Sample(
-        carried.precision + whole.precision - recent.precision,
-        carried.linear + whole.linear - recent.linear,
-    )
+    whole, older, newer = (_Sample.seen_from(phi, free, found) for found in (window, *halves))
+    before = _Sample(carried.precision + older.precision, carried.linear + older.linear)
     common = np.square(loadings[:, _DIFFICULTY]).sum(axis=-1)
     carries = carried.precision[:, _DIFFICULTY, _DIFFICULTY] >= _LEAST_INFORMATION
     first = _shift_between(items, carries, carried, whole, common)
-    second = _shift_between(items, carries, before, recent, common)
+    second = _shift_between(items, carries, before, newer, common)
     says_more = np.abs(np.nan_to_num(second.z)) > np.abs(np.nan_to_num(first.z))
     return CarriedShift(
         np.where(says_more, second.shift, first.shift),

@@ -118,8 +118,8 @@ def _contradictions(
         yield Flag(
             state.keys[j], CARRIED_CONTRADICTED, value, value - shift,
             configuration.contradiction_z * error, shift / error, True,
-            f"the window makes it {abs(shift):.2f} {'harder' if shift > 0 else 'easier'} than the "
-            "answers before did, which no longer count",
+            f"later answers make it {abs(shift):.2f} {'harder' if shift > 0 else 'easier'} than "
+            "earlier ones; what it carried from before the window no longer counts",
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration_pipeline.irt.model import to_internal
 from calibration_pipeline.records import (
     BoolArray,
     CalibrationState,
@@ -49,6 +50,9 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
     taken at tonight's estimate, with and without the new answers: that of the two stored
     variances would be mostly the noise of having been evaluated at two estimates.
 
+    Tonight's base prior may be another one, which moves an item without a single answer: the
+    earlier estimates are restated under it.
+
     An item that lost what it carried isn't compared: it jumps for that reason, and has a verdict of
     its own.
     """
@@ -59,11 +63,31 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
     both &= (earlier.covariance[before, 1, 1] > 0) & _was_estimated(earlier)[before]
     new_answers = state.total_counts - earlier.total_counts[before]
     both &= ~state.is_contradicted
-    change = np.where(both, state.parameters[:, 1] - earlier.parameters[before, 1], np.nan)
+    change = np.full(len(state.keys), np.nan)
+    restated = _difficulty_under_tonights_prior(state, earlier, both, before)
+    change[both] = state.parameters[both, 1] - restated
     variance = np.zeros((len(state.keys), 3))
     variance[both] = _variance_of_change(state, both, new_answers[both])
     z = change / np.sqrt(np.maximum(variance[:, 1], SMALLEST_VARIANCE))
     return Movement(change, z, variance, both, positions)
+
+
+def _difficulty_under_tonights_prior(
+    state: CalibrationState, earlier: CalibrationState, both: BoolArray, before: IntArray
+) -> FloatArray:
+    """Earlier difficulties of the compared items, had tonight's prior been known then."""
+    at = before[both]
+    covariance = earlier.covariance[at]
+    free = np.diagonal(covariance, axis1=1, axis2=2) > 0
+    absent = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
+    posterior = np.linalg.inv(covariance + absent)
+    phi = np.where(free, to_internal(earlier.parameters[at]), 0.0)
+    old = np.where(free, earlier.prior_precision[at], 0.0)
+    new = np.where(free, state.prior_precision[both], 0.0)
+    pull = new * (state.prior_mean[both] - phi) - old * (earlier.prior_mean[at] - phi)
+    precision = posterior + (new - old)[:, :, None] * np.eye(3)
+    moved = np.linalg.solve(precision, np.where(free, pull, 0.0)[..., None])[..., 0]
+    return np.asarray(phi[:, 1] + moved[:, 1])
 
 
 def _was_estimated(state: CalibrationState) -> BoolArray:

@@ -57,7 +57,7 @@ def calibrate_night(
     state = _assemble(inputs, prepared, fits, counts, configuration)
     if blocked:
         return with_digest(replace(state, is_accepted=False, reasons=(blocked,)))
-    return with_digest(judge_fit(state, inputs.parent, configuration))
+    return with_digest(judge_fit(state, inputs.parent, inputs.bank.scale_index, configuration))
 
 
 def _without_folded_days(inputs: NightInputs) -> NightInputs:

@@ -36,6 +36,7 @@ from calibration_pipeline.policy.scale_items import ScaleFit, ScaleItems
 from calibration_pipeline.policy.shadow import shadow_covariance, shadow_refit
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
+    BoolArray,
     FloatArray,
     IntArray,
     ScaleState,
@@ -73,8 +74,13 @@ def fit_scale(
     sets_scale = not items.is_anchor.any() and known is None
     fitted = _fit(items, answers, known, sets_scale, configuration)
     estimates = fitted.result.parameters[: len(items.start)]
-    newer = _newer_half(items, answers, fitted, configuration)
-    shift = carried_shift(items, estimates, fitted.found, newer, fitted.loadings)
+    shift = carried_shift(
+        items,
+        estimates,
+        fitted.found,
+        _halves(answers, fitted, configuration) if items.information.any() else None,
+        fitted.loadings,
+    )
     is_contradicted = shift.is_credible(configuration.contradiction_z)
     if is_contradicted.any():
         items = without_carried(items, is_contradicted, start=estimates)
@@ -117,23 +123,25 @@ def _fit(
     return _Fitted(data, result, found.of_items(n), loadings[:n])
 
 
-def _newer_half(
-    items: ScaleItems,
-    answers: ScaleResponses,
-    fitted: "_Fitted",
-    configuration: CalibrationConfiguration,
-) -> MarginalDerivatives:
-    """Derivatives of the window's newer half at the whole window's fit."""
-    if not items.information.any():
-        return fitted.found  # there is nothing to compare with
+def _halves(
+    answers: ScaleResponses, fitted: "_Fitted", configuration: CalibrationConfiguration
+) -> tuple[MarginalDerivatives, MarginalDerivatives]:
+    """Derivatives of the window's older and newer half at the whole window's fit.
+
+    Each has a mean ability of its own: abler sessions of late must not pass for easier items.
+    """
     half = max(configuration.window_days // 2, 1)
-    newer = np.flatnonzero(answers.days > answers.days.max() - half)
-    data, parameters = fitted.data.of_sessions(newer), fitted.result.parameters
-    # Sessions of late may be abler ones: that must not pass for easier items.
+    is_newer = answers.days > answers.days.max() - half
     rough = replace(configuration.em, tolerance=MEAN_TOLERANCE)
-    population = with_estimated_mean(data, parameters, fitted.result.population, rough)
-    found = marginal_derivatives(data, parameters, population, configuration.em)
-    return found.of_items(len(fitted.found.score))
+    parameters, n = fitted.result.parameters, len(fitted.found.score)
+
+    def of(chosen: BoolArray) -> MarginalDerivatives:
+        data, population = fitted.data.of_sessions(np.flatnonzero(chosen)), fitted.result.population
+        if data.n_sessions:
+            population = with_estimated_mean(data, parameters, population, rough)
+        return marginal_derivatives(data, parameters, population, configuration.em).of_items(n)
+
+    return of(~is_newer), of(is_newer)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,34 @@ import numpy as np
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.movement import credible_movement
-from calibration_pipeline.records import CalibrationState, DayRevision, ScaleState
+from calibration_pipeline.records import CalibrationState, DayRevision, IntArray, ScaleState
 
 HARMLESS = ("duplicate", "session_incomplete")
 """Reasons that don't make a day bad: an answer that is there once more, and good answers that go
 with their session."""
 
 
+FEWEST_CONTRADICTED = 5
+"""Fewer items than this may well have changed on the same day, however small their scale."""
+
+
 def judge_fit(
     state: CalibrationState,
     parent: CalibrationState | None,
+    scale_index: IntArray,
     configuration: CalibrationConfiguration,
 ) -> CalibrationState:
-    """Give the state back with its verdict. Unknown counts against."""
+    """Give the state back with its verdict. Unknown counts against.
+
+    Parameters
+    ----------
+    state, parent
+        Tonight's, and the one that it started from.
+    scale_index
+        ``(n_items,)`` place of each item's scale in `state.scales`.
+    configuration
+        Bounds and shares.
+    """
     reasons = [
         reason for scale in state.scales if scale.fitted for reason in _judge(scale, configuration)
     ]
@@ -29,7 +44,7 @@ def judge_fit(
         reasons.append(f"estimates that are not finite ({bad} items)")
     elif parent is not None:
         reasons += _judge_movement(state, parent, configuration)
-        reasons += _judge_contradictions(state, configuration)
+        reasons += _judge_contradictions(state, scale_index, configuration)
     return replace(state, is_accepted=not reasons, reasons=tuple(reasons))
 
 
@@ -63,24 +78,28 @@ def _judge_movement(
         return []
     return [
         f"{moved.sum()} of {judged.sum()} difficulties moved credibly by more than "
-        f"{configuration.difficulty_drift} in one night ({share:.0%}; at most "
+        f"{configuration.difficulty_drift} since {parent.partition} ({share:.0%}; at most "
         f"{configuration.maximum_moved_share:.0%})"
     ]
 
 
 def _judge_contradictions(
-    state: CalibrationState, configuration: CalibrationConfiguration
+    state: CalibrationState, scale_index: IntArray, configuration: CalibrationConfiguration
 ) -> list[str]:
     """Items change one by one; where many seem to, the scale or the answers are another thing."""
-    compared = np.isfinite(state.carried_shift)
-    share = state.is_contradicted.sum() / max(compared.sum(), 1)
-    if share <= configuration.maximum_moved_share:
-        return []
-    return [
-        f"the window contradicts what {state.is_contradicted.sum()} of {compared.sum()} items "
-        f"carry ({share:.0%}; at most {configuration.maximum_moved_share:.0%}): look at the source "
-        "and at the anchors before you raise maximum_moved_share"
-    ]
+    reasons = []
+    for number, scale in enumerate(state.scales):
+        in_scale = scale_index == number
+        n_compared = int(np.isfinite(state.carried_shift[in_scale]).sum())
+        n_changed = int(state.is_contradicted[in_scale].sum())
+        share = n_changed / max(n_compared, 1)
+        if n_changed >= FEWEST_CONTRADICTED and share > configuration.maximum_moved_share:
+            reasons.append(
+                f"scale {scale.name}: the window contradicts what {n_changed} of {n_compared} "
+                f"items carry ({share:.0%}; at most {configuration.maximum_moved_share:.0%}): look "
+                "at the source and at the anchors before you raise maximum_moved_share"
+            )
+    return reasons
 
 
 def too_many_bad_rows(revision: DayRevision, configuration: CalibrationConfiguration) -> str:

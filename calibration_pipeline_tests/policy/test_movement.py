@@ -46,6 +46,23 @@ def test_without_a_new_answer_a_hundredth_says_nothing_and_a_jump_does():
     assert np.abs(credible_movement(later(0, shift=0.2), EARLIER).z).min() > 10
 
 
+def test_another_base_prior_moves_no_item():
+    """What tonight's prior would have made of last night's answers is what b is compared with."""
+    plain = later(shift=0.0)
+    precision = 1.0 / EARLIER.covariance[:, 1, 1]
+    old, new = EARLIER.prior_precision[:, 1], 4.0
+    shift = new * (1.0 - TRUTH[:, 1]) - old * (EARLIER.prior_mean[:, 1] - TRUTH[:, 1])
+    parameters = plain.parameters.copy()
+    parameters[:, 1] += shift / (precision - old + new)
+    prior_mean, prior_precision = plain.prior_mean.copy(), plain.prior_precision.copy()
+    prior_mean[:, 1], prior_precision[:, 1] = 1.0, new
+    moved = replace(
+        plain, parameters=parameters, prior_mean=prior_mean, prior_precision=prior_precision
+    )
+    assert np.abs(moved.parameters[:, 1] - TRUTH[:, 1]).max() > 0.05
+    np.testing.assert_allclose(credible_movement(moved, EARLIER).change, 0.0, atol=1e-12)
+
+
 def test_the_more_answers_are_new_the_less_a_change_says():
     few, many = (credible_movement(later(n), EARLIER).z[0] for n in (5, 250))
     assert few > 2 * many

@@ -1,6 +1,7 @@
 """Items that change, and items that don't: what a window does to what they carry."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,6 +91,17 @@ def test_what_was_dropped_starts_again_with_the_next_day(programmes):
                     again.carried_information[dropped & answered, 1, 1].any()
                     or not (dropped & answered).any()
                 )
+
+
+def test_what_is_dropped_is_out_of_that_nights_own_estimate(programmes):
+    """Its interval is that of the window, wider than the one of the night before."""
+    widened = [
+        state.covariance[dropped, 1, 1] / earlier.covariance[dropped, 1, 1]
+        for _, _, states in programmes
+        for earlier, state in pairwise(states)
+        for dropped in [state.is_contradicted]
+    ]
+    assert np.median(np.concatenate(widened)) > 1.2
 
 
 def test_every_answer_still_counts_towards_trust(programmes):
