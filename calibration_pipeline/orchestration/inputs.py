@@ -93,11 +93,15 @@ def _days_to_fold(
 
 
 def _fit_worth_repeating(store: CalibrationStore, partition: date) -> CalibrationState | None:
-    """The night's accepted fit; None if it had none, or nothing to fit."""
-    earlier = store.state(partition)
-    if earlier is None or not earlier.is_accepted:
-        return None
-    return earlier if any(scale.fitted for scale in earlier.scales) else None
+    """The night's newest accepted fit; None if it had none, or nothing to fit.
+
+    Rejected tries are passed over: later nights start from what was accepted before them.
+    """
+    for attempt in range(store.next_attempt(partition) - 1, 0, -1):
+        earlier = store.state(partition, attempt)
+        if earlier and earlier.is_accepted and any(scale.fitted for scale in earlier.scales):
+            return earlier
+    return None
 
 
 def _revisions_to_repeat(

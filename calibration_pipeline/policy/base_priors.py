@@ -44,9 +44,9 @@ def learn_from_anchors(
     """Mean and standard deviation of φ for every item of a scale, ``(n_items_of_scale, 3)`` each.
 
     Coordinates take the anchors' mean and the spread that the next item of their kind is predicted
-    to have. Where the author stated a difficulty, and did so
-    for enough anchors, b is the regression of the anchors' difficulties on it: that learns the
-    author's bias, scale and reliability in one step.
+    to have. Where the author stated a difficulty, and did so for enough anchors, b is the
+    regression of the anchors' difficulties on it: that learns the author's bias, scale and
+    reliability in one step.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def extract_days_due(
     folded_through
         The last day in the carried information that the night starts from; None if there is none.
     refresh
-        Read all days that are yet to be folded, even where nothing seems to have changed.
+        Read all archived days that are yet to be folded, even where nothing seems to have changed.
     """
     search_started = late_answers.start_search(engine)
     for day in days_due(
@@ -56,7 +56,8 @@ def days_due(
     - Days that are yet to be folded, those of the night's window among them, whose source is not
       as it was archived: late answers, corrections, a log that is older than the first night. So a
       day is folded as it stands when it leaves, however many nights were missed. With `refresh` all
-      of these days.
+      of these days, but for those that were never extracted and have no answers: an empty revision
+      would be another window for a night on the same answers, and make all later nights stale.
     - Days that every run has passed over: they are yet to be folded, too.
     - Archived days for which answers have arrived late, folded ones included: these are archived
       for the record and never folded again.
@@ -66,8 +67,8 @@ def days_due(
         due |= set(late_answers.days_behind(connection, timezone))
     last_folded = folded_through or night - timedelta(days=window_days)
     unfolded = [last_folded + timedelta(days=n) for n in range(1, (night - last_folded).days)]
-    if unfolded and refresh:
-        due |= set(unfolded)
-    elif unfolded:
+    if unfolded:
         due |= set(extraction.changed_days(engine, archive, unfolded[0], unfolded[-1], timezone))
+    if refresh:
+        due |= set(extraction.newest_revisions(engine, unfolded))
     return sorted(due)

@@ -3,13 +3,15 @@
 A day is folded in once, in its newest revision at that moment, which the state names. What comes
 for it later would have to be folded a second time or not at all: it is archived as a newer revision
 and reported here as the difference between the two. So the state stays exact for what it counted,
-and a rebuild of its nights with `--refresh` takes the newer revisions in.
+and a rebuild that begins with `--refresh` takes the newer revisions in.
 
 **How changed days are found.** The days of the window are compared with their source row by row
 every night. Folded days are the whole history, so only what has arrived since the last search is
 looked at: an answer to a folded day was logged more than 12 hours after its session began, and an
-index holds such answers alone, by arrival. Where nothing came the search reads nothing. A day with
-an arrival is then extracted again as a whole, which shows its corrections and deletions as well.
+index holds such answers alone, by arrival. Where nothing came the search reads nothing. The rows of
+a day with an arrival are compared with those that were extracted: the time of the newest one would
+not do, for a transaction that began earlier may end later. Where they differ the day is extracted
+again as a whole, which shows its corrections and deletions as well.
 
 **What is not found.** An answer to a folded day that is changed in place and keeps its
 `ingested_at`, and one that is deleted, leave no trace that is cheap to see: they wait until the
@@ -18,7 +20,7 @@ run again). Nor is an answer found whose `ingested_at` is more than a day before
 be it stated by the engine or because its transaction took so long.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -35,7 +37,7 @@ LONGEST_TRANSACTION = timedelta(days=1)
 
 # Each folded day of the chain of states that ends with the newest one that had folded through
 # :folded_through, beside its newest revision. A day without an archive when its turn came was
-# folded as nothing. The primary keys serve every join.
+# folded as nothing, which an empty revision is as well. The primary keys serve every join.
 _FOLDED_DAYS = """
 WITH RECURSIVE chain AS (
     (SELECT partition, attempt, parent_partition, parent_attempt, folded_through
@@ -58,7 +60,9 @@ WITH RECURSIVE chain AS (
     JOIN calibration.state_folds AS f USING (partition, attempt)
     JOIN calibration.archive_revisions AS r USING (day, revision)
 )
-SELECT day, newest.digest IS DISTINCT FROM folded.digest AS has_changed,
+SELECT day,
+       CASE WHEN folded.digest IS NULL THEN newest.response_count > 0
+            ELSE newest.digest <> folded.digest END AS has_changed,
        newest.response_count - coalesce(folded.response_count, 0) AS more_answers
 FROM newest LEFT JOIN folded USING (day)
 ORDER BY day
@@ -98,7 +102,7 @@ def late_answers(
     """
     with engine.connect() as connection:
         folded = _folded_days(connection, folded_through)
-        waiting = _not_extracted_yet(connection, folded, timezone)
+        waiting = _rows_behind(connection, timezone, among=folded)
     return _late_days(folded, waiting)
 
 
@@ -126,24 +130,31 @@ def _late_days(
     )
 
 
-def _not_extracted_yet(
-    connection: sa.Connection, days: Iterable[date], timezone: ZoneInfo
-) -> dict[date, int]:
-    """Count the rows that days have more than when they were last extracted, where any differs."""
-    found = {}
-    for day in set(days).intersection(days_behind(connection, timezone)):
-        now = native.fingerprints(connection, day, day, timezone)[day]
-        then = revisions.observed(connection, day, day)[day]
-        if (now.row_count, now.checksum) != (then.row_count, then.checksum):
-            found[day] = now.row_count - then.row_count
-    return found
-
-
 def days_behind(connection: sa.Connection, timezone: ZoneInfo) -> list[date]:
     """List the archived days for which late answers have arrived since they were extracted.
 
     Looks at what has arrived since the last search that `record_search` recorded.
     """
+    return sorted(_rows_behind(connection, timezone))
+
+
+def _rows_behind(
+    connection: sa.Connection, timezone: ZoneInfo, among: Container[date] | None = None
+) -> dict[date, int]:
+    """Count the rows that such days have more than were extracted, or among some days alone."""
+    found = {}
+    for day, then in _observed_with_arrivals(connection, timezone).items():
+        if among is None or day in among:
+            now = native.fingerprints(connection, day, day, timezone)[day]
+            if (now.row_count, now.checksum) != (then.row_count, then.checksum):
+                found[day] = now.row_count - then.row_count
+    return found
+
+
+def _observed_with_arrivals(
+    connection: sa.Connection, timezone: ZoneInfo
+) -> dict[date, native.Fingerprint]:
+    """Archived days with a late arrival since the last search, as they were when extracted."""
     span: Any = connection.execute(
         sa.select(
             sa.func.min(source_observations.c.day).label("first"),
@@ -151,7 +162,7 @@ def days_behind(connection: sa.Connection, timezone: ZoneInfo) -> list[date]:
         )
     ).one()
     if span.first is None:
-        return []
+        return {}
     since = connection.scalar(
         sa.select(source_checks.c.checked_through)
         .order_by(source_checks.c.check_id.desc())
@@ -159,17 +170,9 @@ def days_behind(connection: sa.Connection, timezone: ZoneInfo) -> list[date]:
     )
     arrived = native.late_arrivals(connection, span.first, span.last, timezone, since)
     if not arrived:
-        return []
+        return {}
     observed = revisions.observed(connection, min(arrived), max(arrived))
-    return sorted(
-        day
-        for day, latest in arrived.items()
-        if day in observed and _is_later(latest, observed[day].latest_ingested_at)
-    )
-
-
-def _is_later(arrival: datetime, known: datetime | None) -> bool:
-    return known is None or arrival > known
+    return {day: observed[day] for day in arrived if day in observed}
 
 
 def start_search(engine: sa.Engine) -> datetime:
@@ -182,7 +185,7 @@ def record_search(engine: sa.Engine, started: datetime) -> None:
     """Record that all that a search found has been extracted; the next one goes on from there.
 
     Searches overlap by as long as a transaction may take. Nothing is counted twice by that: a day
-    is behind only where an arrival is later than all that was extracted.
+    is behind only where its rows differ from those that were extracted.
     """
     with engine.begin() as connection:
         connection.execute(

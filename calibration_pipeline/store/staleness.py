@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from textwrap import shorten
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,9 @@ from calibration_pipeline.store.tables import (
     snapshots,
     state_scales,
 )
+
+_REASON_LENGTH = 200
+"""Characters of a rejection's reason that one line has room for."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,14 @@ class Staleness:
         The first stale night and every accepted one after it.
     current
         The version that engines read; None before the first publication.
+    rejected_because
+        Why the newest try to rebuild the first stale night was rejected, shortened; an empty string
+        if none was. Until a try is accepted, that night and all later ones stay stale.
     """
 
     nights: tuple[StaleNight, ...]
     current: CurrentVersion | None
+    rejected_because: str = ""
 
     @property
     def command(self) -> str:
@@ -74,9 +82,19 @@ class Staleness:
         )
         cause = self.nights[0]
         parts = [f"{which}: {cause.night} {cause.reason}"]
+        if self.rejected_because:
+            parts.append(f"running {cause.night} again was rejected ({self.rejected_because})")
         if self.current and self.current.stale_because:
             parts.append(f"`current` stands at {self.current.night}, which is stale")
-        return "; ".join([*parts, f"`{self.command}` rebuilds them"])
+        return "; ".join([*parts, self._remedy()])
+
+    def _remedy(self) -> str:
+        if not self.rejected_because:
+            return f"`{self.command}` rebuilds them"
+        return (
+            f"mend the settings, then `{self.command}` rebuilds them, or mend the answers and add "
+            "`--refresh`"
+        )
 
 
 def read_staleness(engine: sa.Engine) -> Staleness:
@@ -87,6 +105,7 @@ def read_staleness(engine: sa.Engine) -> Staleness:
         return Staleness(
             nights=found,
             current=_current(connection, states, found),
+            rejected_because=_rejection(connection, states, found[0].night) if found else "",
         )
 
 
@@ -132,6 +151,31 @@ def _scales_where(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
 
 def _parent(row: sa.Row[Any]) -> StateKey | None:
     return None if row.parent_partition is None else (row.parent_partition, row.parent_attempt)
+
+
+def _rejection(connection: sa.Connection, states: Sequence[AcceptedState], night: date) -> str:
+    """Why a stale night's newest try was rejected; an empty string if it was not.
+
+    A try that started from another state than a new one would says nothing of that.
+    """
+    header = calibration_states.c
+    newest_try = connection.execute(
+        sa.select(
+            header.is_accepted, header.reasons, header.parent_partition, header.parent_attempt
+        )
+        .where(header.partition == night)
+        .order_by(header.attempt.desc())
+        .limit(1)
+    ).one()
+    if newest_try.is_accepted:
+        return ""
+    digests = {state.key: state.digest for state in states}
+    started_from = _parent(newest_try)
+    parent = max((key for key in digests if key[0] < night), default=None)
+    if (started_from and digests[started_from]) != (parent and digests[parent]):
+        return ""
+    reason = "; ".join(newest_try.reasons)
+    return shorten(reason, _REASON_LENGTH, placeholder=" …") or "no reason was recorded"
 
 
 def _current(

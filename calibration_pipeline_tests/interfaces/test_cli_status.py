@@ -183,8 +183,17 @@ def test_stale_nights_need_somebody_and_name_what_rebuilds_them() -> None:
         "first": date(2026, 6, 8),
         "last": date(2026, 6, 10),
         "reason": "2026-06-08 starts from 2026-06-07 as it was before it was run again",
+        "rejected_because": None,
         "command": "calibrate backfill --from 2026-06-08",
     }
+
+
+def test_a_rejected_rebuild_of_stale_nights_is_told_with_its_reason() -> None:
+    refused = replace(stale(date(2026, 6, 8), LAST_NIGHT), rejected_because="not converged")
+    (problem,) = problems(well(staleness=refused))
+    assert "running 2026-06-08 again was rejected (not converged)" in problem
+    assert "mend the settings, then `calibrate backfill --from 2026-06-08`" in problem
+    assert as_json(well(staleness=refused))["stale_nights"]["rejected_because"] == "not converged"
 
 
 def test_a_current_version_of_a_superseded_state_needs_somebody() -> None:
@@ -200,10 +209,13 @@ def test_late_answers_and_dropped_information_are_told_and_no_alarm() -> None:
     )
     assert problems(found) == []
     assert shown(found)["late answers"] == (
-        "15 to days that are folded in already: 2026-05-01 (15), 2026-05-03 (corrected)"
+        "15 to days that are folded in already: 2026-05-01 (15), 2026-05-03 (corrected); "
+        "`calibrate backfill --from 2026-05-01 --refresh` takes them in"
     )
     assert shown(found)["carried information dropped"] == ("8 items: i0, i1, i2, i3, i4 and 3 more")
     assert as_json(found)["late_answers"]["answers"] == 15
+    one = well(contradicted=(("i0", 1),))
+    assert shown(one)["carried information dropped"] == "1 item: i0"
 
 
 # The command on a real database

@@ -139,6 +139,16 @@ def test_a_late_answer_is_a_new_revision_that_an_old_night_uses_only_when_told(
     assert refreshed.window_counts.sum() == again.window_counts.sum() + PLAN.answers
 
 
+def test_a_rejected_re_run_between_does_not_take_in_a_late_answer(
+    calibrated_copy: Programme,
+) -> None:
+    programme, old = calibrated_copy, NIGHTS[4]
+    assert programme.with_policy(population_sd_range=(2.0, 5.0)).night(old).outcome == "rejected"
+    programme.log_like("late", old)
+    assert programme.night(old).outcome == "completed"
+    assert programme.state(old, 3).digest == programme.state(old, 1).digest
+
+
 def test_a_first_night_leaves_nothing_and_starts_from_nothing(programme: Programme) -> None:
     store = programme.store()
     store.extract_day(FIRST)

@@ -53,6 +53,28 @@ def test_a_re_run_with_the_same_bytes_makes_no_night_stale(calibrated_copy: Prog
     assert "stale" not in shown(programme, OLD)
 
 
+def test_a_refresh_with_the_same_answers_makes_no_night_stale(calibrated_copy: Programme) -> None:
+    """The first night's window reaches back to days before the log began."""
+    programme = calibrated_copy
+    for night in (FIRST, OLD):
+        programme.run(night, refresh=True)
+        assert programme.state(night, 2).window == programme.state(night, 1).window
+        assert programme.state(night, 2).digest == programme.state(night, 1).digest
+    assert stale(programme) == []
+    assert programme.store().late_answers(LAST) == ()
+
+
+def test_a_rebuild_that_is_rejected_is_said_with_its_reason(calibrated_copy: Programme) -> None:
+    programme = calibrated_copy
+    programme.log_like("late", OLD)
+    programme.run(OLD, refresh=True)
+    programme.with_policy(population_sd_range=(2.0, 5.0)).night(LATER[0])
+    assert stale(programme) == LATER
+    described = staleness(programme).describe()
+    assert f"running {LATER[0]} again was rejected (scale main: population sd" in described
+    assert "mend the settings, then `calibrate backfill --from" in described
+
+
 def test_a_re_run_with_a_late_answer_makes_the_later_nights_stale_by_name(
     calibrated_copy: Programme,
 ) -> None:

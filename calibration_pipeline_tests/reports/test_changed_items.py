@@ -42,11 +42,12 @@ def test_items_that_changed_are_listed_with_what_it_means(night: NightlyPage) ->
     assert [row[1] for row in rows] == ["+1.45 harder", "−1.40 easier"]
     assert [row[2] for row in rows] == ["0.10", "0.10"]
     assert [row[4] for row in rows] == [f"{page.state.window_counts[j]:,}" for j in (29, 28)]
-    assert "The last 30 days make these items harder or easier" in document.text
-    assert "Their earlier answers no longer count." in document.text
+    assert "Later answers make these items harder or easier" in document.text
+    assert "those of the last 30 days" in document.text
+    assert "What they carried from before the window no longer counts." in document.text
     alone = page_of(with_changed_items(night, 1)).text
     assert "make this item harder or easier" in alone
-    assert "Its earlier answers no longer count." in alone
+    assert "What it carried from before the window no longer counts." in alone
 
 
 def test_of_many_items_that_changed_the_clearest_are_shown(night: NightlyPage) -> None:

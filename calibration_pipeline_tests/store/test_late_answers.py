@@ -11,6 +11,7 @@ from calibration_pipeline.store import states
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.due_days import days_due, extract_days_due
 from calibration_pipeline.store.late_answers import (
+    LONGEST_TRANSACTION,
     LateDay,
     archived_late_answers,
     days_behind,
@@ -19,7 +20,7 @@ from calibration_pipeline.store.late_answers import (
     start_search,
 )
 from calibration_pipeline.store.revisions import newest_revisions
-from calibration_pipeline.store.tables import source_checks
+from calibration_pipeline.store.tables import response_log, source_checks
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH, Extract, log, session
 from calibration_pipeline_tests.store.examples import state
 
@@ -37,8 +38,17 @@ def noon(day: date) -> str:
 
 def log_now(engine: sa.Engine, name: str, day: date, items: str = "i1 i2") -> None:
     """Log a session whose answers arrive now, by the database's clock: long after the day."""
+    log(engine, arriving_now(name, day, items))
+
+
+def arriving_now(name: str, day: date, items: str) -> list[dict[str, Any]]:
     rows = session(name, noon(day), items)
-    log(engine, [{n: v for n, v in row.items() if n != "ingested_at"} for row in rows])
+    return [{n: v for n, v in row.items() if n != "ingested_at"} for row in rows]
+
+
+def pass_over_what_came(engine: sa.Engine) -> None:
+    """Let the next search begin now, as it does a day after an answer came."""
+    record_search(engine, start_search(engine) + LONGEST_TRANSACTION)
 
 
 @pytest.fixture
@@ -127,8 +137,10 @@ def test_a_day_without_an_archive_was_folded_as_nothing(
     log_now(engine, "s1", after(1))
     fold(0)
     folded = fold(1)
+    extract(DAY)
+    assert late(engine, folded) == {}  # an empty archive is the same as none
     log_now(engine, "late", DAY)
-    assert late(engine, folded) == {}  # nobody looks at days that were never archived
+    assert late(engine, folded) == {DAY: 2}
     extract(DAY)
     assert late(engine, folded) == {DAY: 2}
 
@@ -136,6 +148,7 @@ def test_a_day_without_an_archive_was_folded_as_nothing(
 def test_a_correction_that_says_when_it_came_is_found_and_adds_nothing(
     engine: sa.Engine, folded: date, fold: Fold
 ) -> None:
+    pass_over_what_came(engine)
     correct = "UPDATE calibration.response_log SET score = 1 - score WHERE session_id = 's0'"
     with engine.begin() as connection:
         connection.execute(sa.text(correct))
@@ -145,6 +158,19 @@ def test_a_correction_that_says_when_it_came_is_found_and_adds_nothing(
         connection.execute(sa.text(correct))
     assert late(engine, folded) == {DAY: 0}
     assert late(engine, fold(2)) == {DAY: 0}
+
+
+def test_an_answer_whose_transaction_ended_after_a_later_one_was_seen_is_found(
+    engine: sa.Engine, folded: date, fold: Fold
+) -> None:
+    """It says that it arrived before all that was extracted."""
+    with engine.connect() as slow, slow.begin():
+        slow.execute(sa.insert(response_log), arriving_now("slow", DAY, "i1 i2"))
+        log_now(engine, "quick", DAY, "i1")
+        assert late(engine, fold(2)) == {DAY: 1}
+    assert late(engine, folded) == {DAY: 3}
+    assert late(engine, fold(3)) == {DAY: 3}
+    assert newest_revisions(engine, [DAY])[DAY].revision == 3
 
 
 def test_the_same_rows_logged_anew_are_no_late_answers(
@@ -235,6 +261,16 @@ def test_after_a_gap_every_day_that_is_yet_to_be_folded_is_looked_at(
     assert days_due(*arguments[:5], None, refresh=True) == [after(8)]
 
 
+def test_refresh_leaves_out_days_before_the_first_that_have_no_answers(
+    engine: sa.Engine, archive: Archive, extract: Extract
+) -> None:
+    """Empty revisions of them would change the window of a night, and so its state."""
+    extract(after(2))
+    log_now(engine, "s1", DAY)
+    due = days_due(engine, archive, ZURICH, after(3), 7, None, refresh=True)
+    assert due == [DAY, after(2)]
+
+
 def test_where_nothing_came_no_answer_is_read(engine: sa.Engine, folded: date) -> None:
     """The planner takes the index on late arrivals, whose condition the query must repeat."""
     live = session("live", noon(DAY), "i1 " * 5000)
@@ -250,6 +286,7 @@ def test_where_nothing_came_no_answer_is_read(engine: sa.Engine, folded: date) -
             )
             plans.append("\n".join(row[0] for row in raw))
 
+    pass_over_what_came(engine)
     sa.event.listen(engine, "before_cursor_execute", explain)
     with engine.connect() as connection:
         days_behind(connection, ZURICH)

@@ -92,6 +92,43 @@ def test_a_rejected_state_neither_is_stale_nor_makes_stale(write: Write, engine:
     assert read_staleness(engine).nights == ()
 
 
+def test_a_stale_night_whose_re_run_was_rejected_says_why_and_what_to_do(
+    write: Write, engine: sa.Engine
+) -> None:
+    write(0, "d0")
+    write(1, "d1", parent=key(0))
+    write(2, "d2", parent=key(1))
+    write(0, "other", attempt=2)
+    assert read_staleness(engine).rejected_because == ""
+    refused = {"is_accepted": False, "reasons": ("not converged", "sd " * 99)}
+    write(1, "bad", attempt=2, parent=key(0, 2), **refused)
+    found = read_staleness(engine)
+    assert found.rejected_because.startswith("not converged; sd sd")
+    assert found.rejected_because.endswith("sd …")
+    assert len(found.rejected_because) <= 200
+    described = replace(found, rejected_because="not converged").describe()
+    assert described == (
+        "2 nights from 2026-03-02 to 2026-03-03 are stale: 2026-03-02 starts from 2026-03-01 as it "
+        "was before it was run again; running 2026-03-02 again was rejected (not converged); mend "
+        "the settings, then `calibrate backfill --from 2026-03-02` rebuilds them, or mend the "
+        "answers and add `--refresh`"
+    )
+    write(1, "new", attempt=3, parent=key(0, 2))
+    found = read_staleness(engine)
+    assert ([stale.night for stale in found.nights], found.rejected_because) == ([after(2)], "")
+
+
+def test_a_try_that_was_rejected_before_its_night_became_stale_is_not_why(
+    write: Write, engine: sa.Engine
+) -> None:
+    write(0, "d0")
+    write(1, "d1", parent=key(0))
+    write(1, "bad", attempt=2, parent=key(0), is_accepted=False, reasons=("no",))
+    write(0, "other", attempt=2)
+    found = read_staleness(engine)
+    assert ([stale.night for stale in found.nights], found.rejected_because) == ([after(1)], "")
+
+
 def test_a_version_of_a_state_that_was_superseded_is_stale_though_no_night_is(
     engine: sa.Engine, run_id: str, write: Write
 ) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def stale_summary(staleness: Staleness, since: date) -> dict[str, Any] | None:
-    """Give number, first, last, reason and command of the stale nights from a day on, or None."""
+    """Give number, first, last, reason and remedy of the stale nights from a day on, or None."""
     nights = staleness.since(since)
     if not nights:
         return None
@@ -20,5 +20,6 @@ def stale_summary(staleness: Staleness, since: date) -> dict[str, Any] | None:
         "first": nights[0].night,
         "last": nights[-1].night,
         "reason": f"{staleness.nights[0].night} {staleness.nights[0].reason}",
+        "rejected_because": staleness.rejected_because or None,
         "command": staleness.command,
     }

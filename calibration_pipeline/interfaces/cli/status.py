@@ -22,6 +22,7 @@ from calibration_pipeline.policy.catching_up import (
     next_run,
     nights_of_one_run,
 )
+from calibration_pipeline.reports.templating import counted
 from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def status(as_json: bool) -> None:
 
     Exit code 1 when somebody has to do something: the newest night published nothing, a night is
     overdue and no run is under way, states rest on others that have been superseded, or a run
-    hangs. Made for a monitor: quick, and it changes nothing.
+    hangs. Made for a monitor: quick, and it changes nothing; it starts the embedded database if
+    need be.
 
     Example: calibrate status --json
     """
@@ -198,10 +200,13 @@ def lines(
     if found.late:
         late = sum(day.answers for day in found.late)
         days = _some([f"{day.day} ({day.answers or 'corrected'})" for day in found.late])
-        shown.append(("late answers", f"{late:,} to days that are folded in already: {days}"))
+        told = f"{late:,} to days that are folded in already: {days}"
+        cure = f"`calibrate backfill --from {found.late[0].day} --refresh` takes them in"
+        shown.append(("late answers", f"{told}; {cure}"))
     if found.contradicted:
         items = _some([item for item, _ in found.contradicted])
-        shown.append(("carried information dropped", f"{len(found.contradicted):,} items: {items}"))
+        number = counted(len(found.contradicted), "item")
+        shown.append(("carried information dropped", f"{number}: {items}"))
     return [*shown, *(("needs attention", problem) for problem in problems)]
 
 

@@ -156,7 +156,7 @@ state_items = sa.Table(
         "carried_shift",
         Float,
         nullable=False,
-        comment="How much harder the window makes the item than what it carried; units of theta.",
+        comment="How much harder later answers make it than earlier ones; units of theta.",
     ),
     sa.Column("carried_shift_se", Float, nullable=False),
     sa.Column(

@@ -42,8 +42,7 @@ def _add_item_columns() -> None:
             sa.Double(),
             nullable=False,
             server_default="NaN",
-            comment="How much harder the window makes the item than what it carried; "
-            "units of theta.",
+            comment="How much harder later answers make it than earlier ones; units of theta.",
         ),
         sa.Column("carried_shift_se", sa.Double(), nullable=False, server_default="NaN"),
         sa.Column(
