@@ -43,7 +43,7 @@ def draw(figures: Figures, path: Path) -> None:
         axis.set_title(title, loc="left", fontsize=9, fontweight="bold")
         axis.set_xlabel("night")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].legend(frameon=False, loc="center right")
+    axes[0, 0].legend(frameon=False, loc="lower left")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
@@ -73,7 +73,7 @@ def write_page(figures: Figures, path: Path) -> None:
 
 def _coverage_table(figures: Figures) -> str:
     rows = _head("", "coverage, mean of nights 30–75", "lowest and highest night",
-                 "RMSE b at night 75", "less than the window alone")  # fmt: skip
+                 "RMSE b at night 75", "compared with the window alone")  # fmt: skip
     for name in ("own answers", "starts"):
         alone = np.sqrt(figures[name]["window alone"]["mean_square"][74])
         for rule in COLOURS:
@@ -83,9 +83,15 @@ def _coverage_table(figures: Figures) -> str:
             start = "own answers" if name == "own answers" else "logged starts"
             rows.append(
                 f"| {start}: {LABELS[rule]} | {coverage.mean():.1%} | {coverage.min():.1%}, "
-                f"{coverage.max():.1%} | {error:.3f} | {1 - error / alone:+.0%} |"
+                f"{coverage.max():.1%} | {error:.3f} | {_compared(error, alone)} |"
             )
     return "\n".join(rows)
+
+
+def _compared(error: float, alone: float) -> str:
+    if error == alone:
+        return ""
+    return f"{abs(1 - error / alone):.0%} {'less' if error < alone else 'more'}"
 
 
 def _steps_table(steps: dict[str, Any]) -> str:
