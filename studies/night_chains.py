@@ -222,6 +222,8 @@ def _with_posterior_carried(parent: CalibrationState) -> CalibrationState:
     base = np.where(free, parent.prior_precision, 0.0)
     phi = np.where(free, to_internal(parent.parameters), 0.0)
     linear = np.einsum("jkm,jm->jk", precision, phi) - base * parent.prior_mean
+    # A mode over intercepts lies lower in log a than the density it is of: once is enough.
+    linear[:, 0] += 1.0
     return replace(
         parent,
         carried_information=precision - base[:, :, None] * np.eye(3),

@@ -30,8 +30,9 @@ def draw(figures: Figures, path: Path) -> None:
         (axes[1, 1], "steps", "Steps of b after nights 40 and 300: share followed"),
     ):
         for rule, colour in COLOURS.items():
-            nights = figures[name][rule]
-            values = np.array(nights[_quantity(title)])
+            if rule not in figures[name]:
+                continue
+            values = np.array(figures[name][rule][_quantity(title)])
             values = np.sqrt(values) if "RMSE" in title else values
             axis.plot(np.arange(1, len(values) + 1), values, color=colour, label=LABELS[rule])
         if "intervals" in title:
@@ -98,6 +99,8 @@ def _steps_table(steps: dict[str, Any]) -> str:
     rows = _head("nights until", "half of the step at 40", "nine tenths", "half of the step at 300",
                  "nine tenths", "stable items: coverage at night 300")  # fmt: skip
     for rule in COLOURS:
+        if rule not in steps:
+            continue
         moved, coverage = np.array(steps[rule]["moved"]), steps[rule]["coverage"]
         cells = []
         for night, sign in ((40, 1.0), (300, -1.0)):
