@@ -97,12 +97,11 @@ def run_chain(job: tuple[str, str, int]) -> list[dict[str, float]]:
 
 
 def pooled(chains: list[list[dict[str, float]]]) -> dict[str, list[float]]:
-    """Means over the seeds, by night."""
-    names = chains[0][0]
+    """Means over the seeds, by night; to six decimals, which is more than seeds can tell."""
+    nights = range(len(chains[0]))
     return {
-        name: [float(np.mean([chain[night][name] for chain in chains])) for night in range(n)]
-        for name in names
-        for n in (len(chains[0]),)
+        name: [round(float(np.mean([chain[k][name] for chain in chains])), 6) for k in nights]
+        for name in chains[0][0]
     }
 
 
@@ -130,7 +129,7 @@ def main(seeds: int | None, only: tuple[str, ...]) -> None:
     """Run the study and write its page, plot and figures; parts that aren't run stand as before."""
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     figures |= study(only or PROGRAMMES, seeds, click.echo)
-    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    FIGURES.write_text(json.dumps(figures) + "\n")
     if set(figures) == set(PROGRAMMES):
         draw(figures, DOCS / "each-answer-once.svg")
         write_page(figures, DOCS / "each-answer-once.md")
