@@ -22,7 +22,7 @@ from calibration_pipeline.records import BoolArray, FloatArray
 
 _DIFFICULTY = 1
 _SHIFT = 3
-_LEAST_INFORMATION = 10.0
+LEAST_INFORMATION = 10.0
 """About b, of either sample: a standard error of .3, some 50 to 100 answers. With fewer, a few
 surprising ones pass for a change: sums of so few scores aren't normal."""
 
@@ -98,7 +98,7 @@ def carried_shift(
     whole, older, newer = (_Sample.seen_from(phi, free, found) for found in (window, *halves))
     before = _Sample(carried.precision + older.precision, carried.linear + older.linear)
     common = np.square(loadings[:, _DIFFICULTY]).sum(axis=-1)
-    carries = carried.precision[:, _DIFFICULTY, _DIFFICULTY] >= _LEAST_INFORMATION
+    carries = carried.precision[:, _DIFFICULTY, _DIFFICULTY] >= LEAST_INFORMATION
     first = _shift_between(items, carries, carried, whole, common)
     second = _shift_between(items, carries, before, newer, common)
     says_more = np.abs(np.nan_to_num(second.z)) > np.abs(np.nan_to_num(first.z))
@@ -122,7 +122,7 @@ def _shift_between(
     precision[:, _SHIFT, _SHIFT] = later.precision[:, _DIFFICULTY, _DIFFICULTY]
     right[:, :3] = earlier.linear + later.linear + prior * items.prior_mean
     right[:, _SHIFT] = later.linear[:, _DIFFICULTY]
-    says = carries & (later.precision[:, _DIFFICULTY, _DIFFICULTY] >= _LEAST_INFORMATION)
+    says = carries & (later.precision[:, _DIFFICULTY, _DIFFICULTY] >= LEAST_INFORMATION)
     shift, variance = np.full(n, np.nan), np.full(n, np.nan)
     covariance = np.linalg.inv(precision[says])
     shift[says] = np.einsum("jk,jk->j", covariance[:, _SHIFT], right[says])

@@ -152,6 +152,7 @@ def test_a_re_run_says_which_later_nights_are_stale_and_what_rebuilds_them(
         "last": str(NIGHTS[2]),
         "reason": f"{NIGHTS[1]} starts from {FIRST} as it was before it was run again",
         "command": command,
+        "rejected_because": None,
     }
     said = result.stderr.splitlines()[-1]
     assert said.startswith(f"2 nights from {NIGHTS[1]} to {NIGHTS[2]} are stale: ")

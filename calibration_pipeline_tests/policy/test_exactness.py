@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calibration_pipeline.irt.model import standard_errors
+from calibration_pipeline.policy import contradiction
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.records import CalibrationState, DayResponses, FloatArray, IntArray
 from calibration_pipeline_tests.policy.chain import Chain, day
@@ -200,7 +201,9 @@ def days_with_a_change(changed_item: int) -> list[DayResponses]:
 
 
 @pytest.fixture
-def changed(days_with_a_change: list[DayResponses]) -> Chain:
+def changed(days_with_a_change: list[DayResponses], monkeypatch: pytest.MonkeyPatch) -> Chain:
+    # Some ten answers per item and day: too few for the rule that both samples must say enough.
+    monkeypatch.setattr(contradiction, "LEAST_INFORMATION", 0.01)
     return Chain(POOL, days_with_a_change, replace(SETTINGS, contradiction_z=4.0))
 
 
