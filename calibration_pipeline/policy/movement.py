@@ -77,10 +77,7 @@ def _difficulty_under_tonights_prior(
 ) -> FloatArray:
     """Earlier difficulties of the compared items, had tonight's prior been known then."""
     at = before[both]
-    covariance = earlier.covariance[at]
-    free = np.diagonal(covariance, axis1=1, axis2=2) > 0
-    absent = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
-    posterior = np.linalg.inv(covariance + absent)
+    posterior, free, _ = _precision(earlier.covariance[at])
     phi = np.where(free, to_internal(earlier.parameters[at]), 0.0)
     old = np.where(free, earlier.prior_precision[at], 0.0)
     new = np.where(free, state.prior_precision[both], 0.0)
@@ -103,9 +100,7 @@ def _variance_of_change(
     The new answers' part of the window's information is their part of its answers.
     """
     covariance = state.covariance[items]
-    free = np.diagonal(covariance, axis1=1, axis2=2) > 0
-    absent = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
-    precision = np.linalg.inv(covariance + absent)
+    precision, free, absent = _precision(covariance)
     carried = state.carried_information[items]
     pairs = free[:, :, None] & free[:, None, :]
     known = state.prior_precision[items][:, :, None] * np.eye(3) + carried
@@ -114,3 +109,10 @@ def _variance_of_change(
     without = np.linalg.inv(precision - share[:, None, None] * window)
     both = np.diagonal(without - covariance - absent, axis1=1, axis2=2)
     return np.where(free, np.maximum(both, 0.0), 0.0)
+
+
+def _precision(covariance: FloatArray) -> tuple[FloatArray, BoolArray, FloatArray]:
+    """Inverse, which coordinates are free, and the ones put on the diagonal of the others."""
+    free = np.diagonal(covariance, axis1=1, axis2=2) > 0
+    absent = np.where(free, 0.0, 1.0)[:, :, None] * np.eye(3)
+    return np.asarray(np.linalg.inv(covariance + absent), np.float64), free, absent

@@ -265,6 +265,7 @@ def test_days_before_the_loss_stay_out_when_many_are_folded_at_once(
     lost_on = CHANGES_ON
     while not changed.run(lost_on).is_contradicted.any():
         lost_on += 1
+        assert lost_on < CHANGED_NIGHTS, "nothing was dropped"
     first_to_carry = lost_on + 1
     without = replace(changed, days=changed.days[first_to_carry:], stored=dict(changed.stored))
     with_all, with_one = (
