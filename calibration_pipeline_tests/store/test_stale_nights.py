@@ -1,6 +1,5 @@
 """Stale nights follow from digests alone, whatever order nights were run in."""
 
-import time
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -121,9 +120,7 @@ def test_the_first_night_that_fitted_a_scale_counts_not_the_first_night() -> Non
     assert reasons([*states, *again]) == {}
 
 
-def test_ten_thousand_nights_take_a_moment() -> None:
+def test_ten_thousand_nights_are_no_chain_too_long() -> None:
     states = linked(chain(10_000))
     states.append(stored(0, "other", attempt=2))
-    started = time.perf_counter()
     assert len(stale_nights(states)) == 9_999
-    assert time.perf_counter() - started < 1

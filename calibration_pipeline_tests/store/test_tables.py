@@ -12,8 +12,12 @@ CHANGEABLE = {
     "import_batches",
     "publication_fence",
     "response_log",
+    "snapshot_draft_audits",
+    "snapshot_draft_items",
+    "snapshot_drafts",
     "source_checks",
     "source_observations",
+    "suppressions",
 }
 APPEND_ONLY = sorted(table.name for table in metadata.sorted_tables if table.name not in CHANGEABLE)
 

@@ -70,6 +70,18 @@ calibration_states = sa.Table(
     comment="A night's state: all that the next night needs, and its own fit.",
 )
 
+night_acceptances = sa.Table(
+    "night_acceptances",
+    metadata,
+    sa.Column("acceptance_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("partition", sa.Date, nullable=False, comment="The night's local day."),
+    sa.Column("state_digest", sa.Text, nullable=False, comment="Of the rejected state it is for."),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    recorded_at(),
+    comment="Rejected fits that a person has accepted all the same.",
+)
+
 STATE_KEY = [calibration_states.c.partition, calibration_states.c.attempt]
 
 

@@ -98,6 +98,17 @@ alias_moves = sa.Table(
     comment="Every move of an alias, forward or back.",
 )
 
+publication_switches = sa.Table(
+    "publication_switches",
+    metadata,
+    sa.Column("switch_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("is_frozen", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    recorded_at(),
+    comment="Freezing and thawing of `current`; the newest row counts.",
+)
+
 publication_fence = sa.Table(
     "publication_fence",
     metadata,

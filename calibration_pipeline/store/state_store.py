@@ -1,0 +1,73 @@
+"""The part of the store that holds the pool, nights' states, and what is computed from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from calibration_pipeline.records import AnchorSet, CalibrationState, Flag, ItemBank, ScaleLink
+from calibration_pipeline.store import history, results, staleness, states
+from calibration_pipeline.store.store_base import StoreBase
+
+
+@dataclass
+class StateStore(StoreBase):
+    """Read the pool; read and write states, flags and links."""
+
+    # Pool
+
+    def bank(self, as_of: date) -> ItemBank:
+        """Read the pool as decided up to a day."""
+        return self._cached_bank(as_of)
+
+    def anchors(self, as_of: date) -> AnchorSet:
+        """Read the anchor set in force on a day."""
+        return self._cached_anchors(as_of)
+
+    # States
+
+    def next_attempt(self, partition: date) -> int:
+        """Number the next try at a night."""
+        return states.next_attempt(self.engine, partition)
+
+    def write_state(self, state: CalibrationState) -> None:
+        """Store a night's state under this run."""
+        states.write_state(self.engine, state, self.run_of(state.partition))
+
+    def state(self, partition: date, attempt: int | None = None) -> CalibrationState | None:
+        """Read a night's state, its newest attempt unless one is named."""
+        chosen = attempt or states.next_attempt(self.engine, partition) - 1
+        return self._cached_state(partition, chosen) if chosen else None
+
+    def newest_accepted_state(self, before: date) -> CalibrationState | None:
+        """Read the state that a night starts from: of the newest earlier partition with one."""
+        key = history.newest_accepted_key(self.engine, before)
+        return self.state(*key) if key else None
+
+    def first_fitted_state(self, before: date, scale: str) -> CalibrationState | None:
+        """Read the state that set a scale without anchors; None on its first night."""
+        key = history.first_fitted_key(self.engine, before, scale)
+        return self.state(*key) if key else None
+
+    def staleness(self) -> staleness.Staleness:
+        """Find the nights that rest on superseded states."""
+        return staleness.read_staleness(self.engine)
+
+    # Results
+
+    def write_flags(self, state: CalibrationState, flags: Sequence[Flag]) -> None:
+        """Store a state's flags."""
+        run_id = self.run_of(state.partition)
+        results.write_flags(self.engine, state.partition, state.attempt, run_id, flags)
+
+    def flags(self, state: CalibrationState) -> tuple[Flag, ...]:
+        """Read a state's flags."""
+        return results.read_flags(self.engine, state.partition, state.attempt)
+
+    def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
+        """Store a state's linking constants."""
+        run_id = self.run_of(state.partition)
+        results.write_links(self.engine, state.partition, state.attempt, run_id, links)
+
+    def links(self, state: CalibrationState) -> tuple[ScaleLink, ...]:
+        """Read a state's linking constants."""
+        return results.read_links(self.engine, state.partition, state.attempt)

@@ -1,0 +1,121 @@
+"""What every part of the store stands on: the database, the archive, the lock and the run log."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache, partial
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from calibration_pipeline.store import anchors, bank, extraction, runs, snapshots, states
+from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.lock import CalibrationLock
+
+DAYS_IN_MEMORY = 64
+"""Archived days kept between the nights of a backfill: two windows."""
+STATES_IN_MEMORY = 64
+"""States and versions kept between the steps of a backfill; 2,400 items take 2 MB each."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Who runs, with what.
+
+    Attributes
+    ----------
+    triggered_by
+        A schedule, a person or a command.
+    orchestrator_run_id
+        Dagster's run.
+    configuration, package_versions
+        Logged with every night and stated in every version's manifest.
+    """
+
+    triggered_by: str
+    orchestrator_run_id: str
+    configuration: Mapping[str, Any]
+    package_versions: Mapping[str, str]
+
+
+@dataclass
+class StoreBase(AbstractContextManager["StoreBase"]):
+    """A database and an archive under the calibration lock, and the run log of one run.
+
+    Attributes
+    ----------
+    engine
+        Of a database at the current schema revision.
+    archive
+        The archived days.
+    timezone
+        The zone in which a day begins.
+    pseudonym_key
+        Secret of the keyed hash for candidates and sessions.
+    context
+        Who runs, with what.
+    """
+
+    engine: sa.Engine
+    archive: Archive
+    timezone: ZoneInfo
+    pseudonym_key: bytes
+    context: RunContext
+    _lock: CalibrationLock = field(init=False)
+    _runs: dict[date, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        holder = f"run {self.context.orchestrator_run_id} ({self.context.triggered_by})"
+        self._lock = CalibrationLock(self.engine, holder)
+        # Revisions, states and versions never change once written; the pool stands as the run
+        # found it, so that all of a run's steps see the same one.
+        keep_days, keep = lru_cache(DAYS_IN_MEMORY), lru_cache(STATES_IN_MEMORY)
+        self._cached_day = keep_days(partial(extraction.read_day, self.engine, self.archive))
+        self._cached_state = keep(partial(states.read_state, self.engine))
+        self._cached_items = keep(partial(snapshots.read_snapshot_items, self.engine))
+        self._cached_bank = keep(partial(bank.read_bank, self.engine))
+        self._cached_anchors = keep(partial(anchors.read_anchor_set, self.engine))
+
+    def __enter__(self) -> Self:
+        """Take the calibration lock."""
+        self._lock.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        """Free the lock and close idle connections: a code server outlives many runs."""
+        self._lock.__exit__(*exception)
+        self.engine.dispose()
+
+    def run_of(self, partition: date) -> str:
+        """Give this run's row in the run log for a night; the first call writes it."""
+        if partition not in self._runs:
+            self._runs[partition] = runs.open_run(
+                self.engine,
+                partition=partition,
+                triggered_by=self.context.triggered_by,
+                configuration=self.context.configuration,
+                package_versions=self.context.package_versions,
+                orchestrator_run_id=self.context.orchestrator_run_id,
+            )
+        return self._runs[partition]
+
+    def close_run(
+        self,
+        partition: date,
+        outcome: str,
+        *,
+        counts: Mapping[str, int],
+        timings: Mapping[str, float],
+        reason: str = "",
+    ) -> None:
+        """Log how the night ended."""
+        runs.close_run(
+            self.engine,
+            self.run_of(partition),
+            outcome,
+            counts=counts,
+            timings=timings,
+            reason=reason,
+        )
