@@ -1,12 +1,20 @@
 """The verdict on a night's fit: accepted, or rejected with every reason."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.digests import with_digest
 from calibration_pipeline.policy.movement import credible_movement
-from calibration_pipeline.records import CalibrationState, DayRevision, IntArray, ScaleState
+from calibration_pipeline.records import (
+    CalibrationState,
+    DayRevision,
+    IntArray,
+    NightAcceptance,
+    ScaleState,
+)
 
 HARMLESS = ("duplicate", "session_incomplete")
 """Reasons that don't make a day bad: an answer that is there once more, and good answers that go
@@ -37,7 +45,7 @@ def judge_fit(
     reasons = [
         reason for scale in state.scales if scale.fitted for reason in _judge(scale, configuration)
     ]
-    if not (np.isfinite(state.parameters).all() and np.isfinite(state.covariance).all()):
+    if not _is_finite(state):
         is_finite = np.isfinite(state.parameters).all(axis=1)
         is_finite &= np.isfinite(state.covariance).all(axis=(1, 2))
         bad = int((~is_finite).sum())
@@ -46,6 +54,51 @@ def judge_fit(
         reasons += _judge_movement(state, parent, configuration)
         reasons += _judge_contradictions(state, scale_index, configuration)
     return replace(state, is_accepted=not reasons, reasons=tuple(reasons))
+
+
+def can_be_accepted(state: CalibrationState) -> bool:
+    """Whether a person may accept a rejected state: it has a fit, and all of it is finite.
+
+    A night that was blocked before its fit has nothing to accept, and numbers that are none would
+    be the prior of every later night.
+    """
+    return not state.is_accepted and any(s.fitted for s in state.scales) and _is_finite(state)
+
+
+def nothing_to_accept(night: date, state: CalibrationState | None) -> str:
+    """Say why a night's newest try can't be accepted, and what to do; an empty string if it can."""
+    command = f"`calibrate night --date {night}`"
+    if state is None:
+        return f"{night} has no fit to accept: run {command} first"
+    if state.is_accepted:
+        return f"the newest fit of {night} was accepted, there is nothing to decide: run {command}"
+    if can_be_accepted(state):
+        return ""
+    why = "; ".join(state.reasons)
+    if any(scale.fitted for scale in state.scales):
+        return f"{night} can't be accepted ({why}): mend the answers or the bank and run {command}"
+    return (
+        f"{night} was stopped before its fit, so there is nothing to accept ({why}); to let the "
+        "day's good sessions count as they are, raise CALIBRATION_POLICY__MAXIMUM_QUARANTINED_SHARE"
+    )
+
+
+def accepted_in_spite(
+    state: CalibrationState, acceptance: NightAcceptance | None
+) -> CalibrationState:
+    """Accept a rejected state if a person has decided so for exactly this result.
+
+    The reasons of the rejection stay, with the decision behind them, and are part of the digest.
+    A state with another digest than the one decided on is given back as it was judged.
+    """
+    if acceptance is None or acceptance.state_digest != state.digest or not can_be_accepted(state):
+        return state
+    decision = f"accepted all the same by {acceptance.decided_by}: {acceptance.reason}"
+    return with_digest(replace(state, is_accepted=True, reasons=(*state.reasons, decision)))
+
+
+def _is_finite(state: CalibrationState) -> bool:
+    return bool(np.isfinite(state.parameters).all() and np.isfinite(state.covariance).all())
 
 
 def _judge(scale: ScaleState, configuration: CalibrationConfiguration) -> list[str]:

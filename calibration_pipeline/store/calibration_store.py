@@ -1,7 +1,7 @@
 """The store as a night sees it: one object for the database, the archive and the lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from calibration_pipeline.records import (
@@ -11,9 +11,12 @@ from calibration_pipeline.records import (
     ItemKey,
     SnapshotDraft,
     SnapshotItem,
+    SnapshotManifest,
 )
-from calibration_pipeline.store import abilities, history, snapshots
+from calibration_pipeline.store import abilities, drafts, history, publication, snapshots
 from calibration_pipeline.store.answer_store import AnswerStore
+from calibration_pipeline.store.drafts import StoredDraft
+from calibration_pipeline.store.publication import Publication
 from calibration_pipeline.store.store_base import RunContext
 
 __all__ = ["CalibrationStore", "RunContext"]
@@ -24,17 +27,42 @@ class CalibrationStore(AnswerStore):
     """Read and write what nights need; entering it takes the calibration lock.
 
     Its parts, each resting on the one before: `StoreBase` (lock and run log), `StateStore` (pool,
-    states, flags, links), `AnswerStore` (days of answers), and here the published versions.
+    states, flags, links), `AnswerStore` (days of answers), and here drafts and published versions.
     """
 
+    _followed: int | None = field(init=False, default=None)
+
+    def _take_over(self) -> None:
+        """See which version engines read as the run begins.
+
+        Whoever moves `current` from there while the run goes on is a person, and isn't overruled.
+        """
+        super()._take_over()
+        self._followed = snapshots.current_version(self.engine)
+
+    # Published versions
+
     def version_of(self, state: CalibrationState) -> int | None:
-        """Give the version published from a state; None if none was."""
-        return history.version_of_night(self.engine, state.partition, state.attempt)
+        """Give the version published from a state, or that stands for it; None if there is none.
+
+        A night that is run again and gives the same state and the same values publishes nothing
+        new: the version that it has stands for the new try as well.
+        """
+        key = state.partition, state.attempt
+        version = history.version_of_night(self.engine, *key)
+        if version is None and not drafts.failed_audit(self.engine, *key):
+            version = snapshots.version_standing_for(self.engine, *key)
+        return version
 
     def published_before(self, partition: date) -> dict[ItemKey, SnapshotItem]:
         """Read the items of the newest version of an earlier night; empty before the first."""
         version = history.newest_version_before(self.engine, partition)
         return {} if version is None else {item.key: item for item in self.items_of(version)}
+
+    def manifest_before(self, partition: date) -> SnapshotManifest | None:
+        """Read the manifest of the newest version of an earlier night; None before the first."""
+        version = history.newest_version_before(self.engine, partition)
+        return None if version is None else snapshots.read_manifest(self.engine, version)
 
     def items_of(self, version: int) -> tuple[SnapshotItem, ...]:
         """Read a version's items."""
@@ -48,24 +76,44 @@ class CalibrationStore(AnswerStore):
         """Give the version that engines read."""
         return snapshots.current_version(self.engine)
 
-    def publish(
-        self,
-        draft: SnapshotDraft,
-        items: Sequence[SnapshotItem],
-        findings: Sequence[AuditFinding],
-    ) -> int:
-        """Publish a version; `current` follows unless it stands at a later night."""
-        older = history.is_older_than_alias(self.engine, draft.partition, snapshots.CURRENT)
-        return snapshots.publish(
-            self.engine,
-            draft,
-            items,
-            findings,
-            fence_token=self._lock.token,
-            moved_by=self.context.triggered_by,
-            move_alias=not older,
-        )
+    def held_back(self, version: int) -> str:
+        """Say which decision keeps `current` from a version; an empty string if none does."""
+        return publication.why_held_back(self.engine, version)
+
+    # Drafts and publication
+
+    @property
+    def followed_version(self) -> int | None:
+        """What `current` points at as far as this run knows: a new draft's parent."""
+        return self._followed
+
+    def write_draft(self, draft: SnapshotDraft, items: Sequence[SnapshotItem]) -> int:
+        """Store a draft where no reader looks; give its number."""
+        return drafts.write_draft(self._lock, draft, items)
+
+    def draft(self, draft_id: int) -> StoredDraft:
+        """Read a draft back from the database, without its items."""
+        return drafts.read_draft(self.engine, draft_id)
+
+    def draft_items(self, draft_id: int) -> tuple[SnapshotItem, ...]:
+        """Read a draft's items back from the database."""
+        return drafts.read_draft_items(self.engine, draft_id)
+
+    def record_audit(self, draft_id: int, findings: Sequence[AuditFinding]) -> None:
+        """Store what a draft's audit found."""
+        drafts.record_audit(self._lock, draft_id, findings)
+
+    def failed_audit(self, state: CalibrationState) -> tuple[AuditFinding, ...]:
+        """Read what the newest failed audit of a state's drafts found; nothing if none failed."""
+        return drafts.failed_audit(self.engine, state.partition, state.attempt)
+
+    def publish(self, draft_id: int) -> Publication:
+        """Publish an audited draft; `current` follows unless it stands at a later night."""
+        published = publication.publish(self._lock, draft_id, moved_by=self.context.triggered_by)
+        if published.current == published.version:
+            self._followed = published.version
+        return published
 
     def write_abilities(self, partition: date, version: int, found: CandidateAbilities) -> None:
         """Store a night's abilities in place of those that it had before."""
-        abilities.write_abilities(self.engine, partition, version, found)
+        abilities.write_abilities(self._lock, partition, version, found)

@@ -1,6 +1,7 @@
 """One calibration at a time: an advisory lock, and a token that only its newest holder has."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -34,7 +35,8 @@ class CalibrationLock:
 
     The lock belongs to a connection of its own: when its holder dies, the connection ends and the
     lock is free. A holder whose connection was cut may still be running, so each holder also gets
-    a fencing token; `check_fence` refuses every token but the newest one.
+    a fencing token; `check_fence` refuses every token but the newest one. Whoever writes through
+    `begin` has it checked in the transaction of each write.
 
     Parameters
     ----------
@@ -50,10 +52,24 @@ class CalibrationLock:
 
     @property
     def token(self) -> int:
-        """The fencing token; publication asks for it."""
+        """The fencing token, which every write of its holder is checked against."""
         if self._token is None:
             raise LockLostError("the calibration lock isn't held: enter its block first")
         return self._token
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Open a transaction that only the newest holder may have; successors wait for its end.
+
+        Raises
+        ------
+        LockLostError
+            Another calibration has taken the lock since, or it isn't held.
+        """
+        token = self.token
+        with self._engine.begin() as connection:
+            check_fence(connection, token)
+            yield connection
 
     def __enter__(self) -> Self:
         """Take the lock.
@@ -136,5 +152,5 @@ def check_fence(connection: sa.Connection, token: int) -> None:
     if fence.token != token:
         raise LockLostError(
             f"this run lost the calibration lock, and {fence.holder} has taken it since: "
-            "nothing was published; run the night again"
+            "it can't write any more; run the night again"
         )

@@ -12,6 +12,7 @@ from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.tables import flags as flags_table
 from calibration_pipeline.store.tables import links as links_table
 from calibration_pipeline.store.tables import state_evaluations
+from calibration_pipeline.store.transactions import Transactions
 
 _FLAG_FIELDS = (
     "reason",
@@ -26,10 +27,10 @@ _LINK_FIELDS = ("scale", "method", "slope", "intercept", "anchors_used", "is_wit
 
 
 def write_flags(
-    engine: sa.Engine, partition: date, attempt: int, run_id: str, flags: Sequence[Flag]
+    database: Transactions, partition: date, attempt: int, run_id: str, flags: Sequence[Flag]
 ) -> None:
     """Store a state's flags; none is a result too, and replaces earlier ones for readers."""
-    with engine.begin() as connection:
+    with database.begin() as connection:
         evaluation = _open_evaluation(connection, "flags", partition, attempt, run_id)
         copy_rows(
             connection,
@@ -56,10 +57,10 @@ def read_flags(engine: sa.Engine, partition: date, attempt: int | None = None) -
 
 
 def write_links(
-    engine: sa.Engine, partition: date, attempt: int, run_id: str, links: Sequence[ScaleLink]
+    database: Transactions, partition: date, attempt: int, run_id: str, links: Sequence[ScaleLink]
 ) -> None:
     """Store a state's linking constants."""
-    with engine.begin() as connection:
+    with database.begin() as connection:
         evaluation = _open_evaluation(connection, "links", partition, attempt, run_id)
         copy_rows(
             connection,

@@ -1,18 +1,23 @@
 """The run log: a row when a night starts, and another one, never changed, when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from calibration_pipeline.store.tables import run_outcomes, runs
 from calibration_pipeline.store.tables.calibration import OUTCOMES
+from calibration_pipeline.store.transactions import Transactions
+
+ABANDONED = "the run ended before the night did"
+"""Why a run without an end of its own is logged as failed."""
 
 
 def open_run(
-    engine: sa.Engine,
+    database: Transactions,
     *,
     partition: date,
     triggered_by: str,
@@ -37,7 +42,7 @@ def open_run(
         The run's id (a UUID).
     """
     run_id = str(uuid4())
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(
             sa.insert(runs).values(
                 run_id=run_id,
@@ -52,7 +57,7 @@ def open_run(
 
 
 def close_run(
-    engine: sa.Engine,
+    database: Transactions,
     run_id: str,
     outcome: str,
     *,
@@ -71,7 +76,7 @@ def close_run(
     """
     if outcome not in OUTCOMES:
         raise ValueError(f"outcome must be one of {OUTCOMES}, got {outcome!r}")
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(
             sa.insert(run_outcomes).values(
                 run_id=run_id,
@@ -81,3 +86,32 @@ def close_run(
                 timings=dict(timings),
             )
         )
+
+
+def close_abandoned_runs(
+    database: Transactions, reason: str, run_ids: Collection[str] | None = None
+) -> None:
+    """Log runs without an end as failed.
+
+    Whoever holds the calibration lock may do so for all of them: their processes are dead, or have
+    lost the lock and can't write any more.
+
+    Parameters
+    ----------
+    reason
+        What is known of their end.
+    run_ids
+        Only these runs; all if None.
+    """
+    nothing = sa.literal({}, postgresql.JSONB)
+    is_open: sa.ColumnElement[bool] = run_outcomes.c.run_id.is_(None)
+    if run_ids is not None:
+        is_open &= runs.c.run_id.in_(run_ids)
+    abandoned = (
+        sa.select(runs.c.run_id, sa.literal("failed"), sa.literal(reason), nothing, nothing)
+        .outerjoin_from(runs, run_outcomes)
+        .where(is_open)
+    )
+    columns = ["run_id", "outcome", "reason", "counts", "timings"]
+    with database.begin() as connection:
+        connection.execute(sa.insert(run_outcomes).from_select(columns, abandoned))

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from calibration_pipeline.records import AnchorSet, CalibrationState, Flag, ItemBank, ScaleLink
-from calibration_pipeline.store import history, results, staleness, states
+from calibration_pipeline.records import (
+    AnchorSet,
+    CalibrationState,
+    Flag,
+    ItemBank,
+    NightAcceptance,
+    ScaleLink,
+)
+from calibration_pipeline.store import acceptances, history, results, staleness, states
 from calibration_pipeline.store.store_base import StoreBase
 
 
@@ -31,7 +38,7 @@ class StateStore(StoreBase):
 
     def write_state(self, state: CalibrationState) -> None:
         """Store a night's state under this run."""
-        states.write_state(self.engine, state, self.run_of(state.partition))
+        states.write_state(self._lock, state, self.run_of(state.partition))
 
     def state(self, partition: date, attempt: int | None = None) -> CalibrationState | None:
         """Read a night's state, its newest attempt unless one is named."""
@@ -48,6 +55,10 @@ class StateStore(StoreBase):
         key = history.first_fitted_key(self.engine, before, scale)
         return self.state(*key) if key else None
 
+    def acceptance_of(self, state: CalibrationState) -> NightAcceptance | None:
+        """Read a person's decision to accept a rejected result; None if there is none."""
+        return acceptances.read_acceptance(self.engine, state.partition, state.digest)
+
     def staleness(self) -> staleness.Staleness:
         """Find the nights that rest on superseded states."""
         return staleness.read_staleness(self.engine)
@@ -57,7 +68,7 @@ class StateStore(StoreBase):
     def write_flags(self, state: CalibrationState, flags: Sequence[Flag]) -> None:
         """Store a state's flags."""
         run_id = self.run_of(state.partition)
-        results.write_flags(self.engine, state.partition, state.attempt, run_id, flags)
+        results.write_flags(self._lock, state.partition, state.attempt, run_id, flags)
 
     def flags(self, state: CalibrationState) -> tuple[Flag, ...]:
         """Read a state's flags."""
@@ -66,7 +77,7 @@ class StateStore(StoreBase):
     def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
         """Store a state's linking constants."""
         run_id = self.run_of(state.partition)
-        results.write_links(self.engine, state.partition, state.attempt, run_id, links)
+        results.write_links(self._lock, state.partition, state.attempt, run_id, links)
 
     def links(self, state: CalibrationState) -> tuple[ScaleLink, ...]:
         """Read a state's linking constants."""

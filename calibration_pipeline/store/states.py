@@ -26,6 +26,7 @@ from calibration_pipeline.store.tables import (
     state_scales,
     state_windows,
 )
+from calibration_pipeline.store.transactions import Transactions
 
 _HEADER_FIELDS = (
     "partition",
@@ -113,7 +114,7 @@ def next_attempt(engine: sa.Engine, partition: date) -> int:
     return (newest or 0) + 1
 
 
-def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None:
+def write_state(database: Transactions, state: CalibrationState, run_id: str) -> None:
     """Store a night's state, accepted or rejected, in one transaction.
 
     Raises
@@ -122,7 +123,7 @@ def write_state(engine: sa.Engine, state: CalibrationState, run_id: str) -> None
         The night has this attempt already, or there is no such run.
     """
     key = [state.partition, state.attempt]
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(sa.insert(calibration_states).values(run_id=run_id, **_header(state)))
         if state.scales:
             connection.execute(

@@ -1,7 +1,7 @@
 """What every part of the store stands on: the database, the archive, the lock and the run log."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache, partial
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import DatabaseUnavailableError, LockLostError
 from calibration_pipeline.store import anchors, bank, extraction, runs, snapshots, states
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.lock import CalibrationLock
@@ -44,6 +45,9 @@ class RunContext:
 class StoreBase(AbstractContextManager["StoreBase"]):
     """A database and an archive under the calibration lock, and the run log of one run.
 
+    What a run writes, it writes through its lock: the fence is checked in the transaction of each
+    write, so that a run which was succeeded can't add anything, however late it wakes up.
+
     Attributes
     ----------
     engine
@@ -65,6 +69,7 @@ class StoreBase(AbstractContextManager["StoreBase"]):
     context: RunContext
     _lock: CalibrationLock = field(init=False)
     _runs: dict[date, str] = field(init=False, default_factory=dict)
+    _ended: set[date] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         holder = f"run {self.context.orchestrator_run_id} ({self.context.triggered_by})"
@@ -79,20 +84,46 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         self._cached_anchors = keep(partial(anchors.read_anchor_set, self.engine))
 
     def __enter__(self) -> Self:
-        """Take the calibration lock."""
+        """Take the calibration lock, and take over from whoever held it before."""
         self._lock.__enter__()
+        try:
+            self._take_over()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
+    def _take_over(self) -> None:
+        """Log the runs that nobody ended as failed: their processes can't do so any more."""
+        reason = f"{runs.ABANDONED}: its process stopped, or it lost the lock"
+        runs.close_abandoned_runs(self._lock, reason)
+
     def __exit__(self, *exception: Any) -> None:
-        """Free the lock and close idle connections: a code server outlives many runs."""
-        self._lock.__exit__(*exception)
+        """Log nights without an end as failed, free the lock and close idle connections.
+
+        A code server outlives many runs.
+        """
+        try:
+            self._end_open_runs()
+        finally:
+            self._leave()
+
+    def _end_open_runs(self) -> None:
+        left = [run_id for night, run_id in self._runs.items() if night not in self._ended]
+        if left:
+            # Without the lock or the database it is for the next run to say so.
+            with suppress(LockLostError, DatabaseUnavailableError, sa.exc.DBAPIError):
+                runs.close_abandoned_runs(self._lock, runs.ABANDONED, left)
+
+    def _leave(self) -> None:
+        self._lock.__exit__(None, None, None)
         self.engine.dispose()
 
     def run_of(self, partition: date) -> str:
         """Give this run's row in the run log for a night; the first call writes it."""
         if partition not in self._runs:
             self._runs[partition] = runs.open_run(
-                self.engine,
+                self._lock,
                 partition=partition,
                 triggered_by=self.context.triggered_by,
                 configuration=self.context.configuration,
@@ -112,10 +143,11 @@ class StoreBase(AbstractContextManager["StoreBase"]):
     ) -> None:
         """Log how the night ended."""
         runs.close_run(
-            self.engine,
+            self._lock,
             self.run_of(partition),
             outcome,
             counts=counts,
             timings=timings,
             reason=reason,
         )
+        self._ended.add(partition)

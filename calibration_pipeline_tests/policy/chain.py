@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.records import CalibrationState, DayResponses
 from calibration_pipeline.store.stale_nights import AcceptedState, stale_nights
 from calibration_pipeline_tests.simulated import (
@@ -18,6 +19,25 @@ from calibration_pipeline_tests.simulated import (
 
 def day(number: int) -> date:
     return FIRST_DAY + timedelta(days=number)
+
+
+_Known = dict[tuple[object, ...], tuple[NightInputs, CalibrationState]]
+_KNOWN: _Known = {}
+
+
+def _calibrated(inputs: NightInputs, configuration: CalibrationConfiguration) -> CalibrationState:
+    """Calibrate a night, unless a chain has done just that before.
+
+    A night is a pure function of its inputs (test_night.py). The very objects must be the same:
+    nothing rests on digests, which are under test here.
+    """
+    parts = [inputs.parent, inputs.bank, inputs.anchors, *inputs.window, *inputs.leaving]
+    parts += [inputs.baselines[name] for name in sorted(inputs.baselines)]
+    key = (configuration, inputs.partition, inputs.attempt, len(inputs.window), *map(id, parts))
+    if key not in _KNOWN:
+        # With the inputs, so that no later object gets the identity of one of theirs.
+        _KNOWN[key] = inputs, calibrate_night(inputs, configuration)
+    return _KNOWN[key][1]
 
 
 @dataclass
@@ -54,7 +74,7 @@ class Chain:
             baselines=first_fits(earlier[0]) if earlier and not anchored else {},
         )
         attempt = 1 + sum(partition == night for partition, _ in self.stored)
-        state = calibrate_night(replace(inputs, attempt=attempt), configuration)
+        state = _calibrated(replace(inputs, attempt=attempt), configuration)
         self.stored[night, attempt] = state
         return state
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration_pipeline.policy.audit import audit_snapshot
+from calibration_pipeline.policy.audit import WrittenSnapshot, audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.publication import compose_snapshot
 from calibration_pipeline.records import AuditFinding, ScaleLink
@@ -25,10 +25,33 @@ POSITIVE = "every covariance is positive semidefinite"
 UNTOUCHED = "every anchor stands at its reference, to the bit"
 LINKS = "linking constants lie within their bounds"
 KEPT = "no trusted item is provisional again"
+WRITTEN = "what was written is what was composed"
+ERRORS = "every standard error is finite and not negative"
+CONSTANT = "the scaling constant is that of the version before"
+MOVED = "few trusted items have moved"
+RULES = {
+    ONCE, FINITE, BOUNDS, POSITIVE, UNTOUCHED, LINKS, KEPT, WRITTEN, ERRORS, CONSTANT, MOVED
+}  # fmt: skip
 
 
-def failed(items=ITEMS, links=(LINK,), previous=None) -> dict[str, AuditFinding]:
-    findings = audit_snapshot(items, links, BANK, ANCHORS, previous or {}, SETTINGS)
+def written(items=ITEMS, **changes) -> WrittenSnapshot:
+    example = WrittenSnapshot(
+        items=items,
+        links=[LINK],
+        scaling_constant=1.0,
+        composed_digest="d" * 64,
+        written_digest="d" * 64,
+        bank=BANK,
+        anchors=ANCHORS,
+        previous={},
+        previous_scaling_constant=None,
+    )
+    return replace(example, **changes)
+
+
+def failed(items=ITEMS, **changes) -> dict[str, AuditFinding]:
+    findings = audit_snapshot(written(items, **changes), SETTINGS)
+    assert {finding.rule for finding in findings} == RULES
     return {finding.rule: finding for finding in findings if not finding.passed}
 
 
@@ -37,10 +60,8 @@ def with_item(position: int, **change):
 
 
 def test_a_composed_snapshot_passes_every_rule():
-    findings = audit_snapshot(ITEMS, [LINK], BANK, ANCHORS, {}, SETTINGS)
-    assert {finding.rule for finding in findings} == {
-        ONCE, FINITE, BOUNDS, POSITIVE, UNTOUCHED, LINKS, KEPT
-    }  # fmt: skip
+    findings = audit_snapshot(written(), SETTINGS)
+    assert {finding.rule for finding in findings} == RULES
     assert all(finding.passed and finding.detail == "" for finding in findings)
 
 
@@ -112,7 +133,77 @@ def test_a_long_list_of_offenders_is_cut():
     items = compose_snapshot(state, [LINK], bank, {}, SETTINGS)
     bad = [replace(item, difficulty=9.0) for item in items]
     none = make_anchors(bank, [], state.parameters)
-    findings = audit_snapshot(bad, [LINK], bank, none, {}, SETTINGS)
+    findings = audit_snapshot(written(bad, bank=bank, anchors=none), SETTINGS)
     (found,) = [finding for finding in findings if not finding.passed]
     assert found.detail.startswith("8 items: ")
     assert found.detail.count("i0000") == 5
+
+
+def test_what_was_written_is_not_what_was_composed():
+    found = failed(written_digest="e" * 64)
+    assert set(found) == {WRITTEN}
+    assert found[WRITTEN].detail == "digest eeeeeeeeeeee instead of dddddddddddd"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.01])
+@pytest.mark.parametrize("field", ["discrimination_se", "difficulty_se", "guessing_se"])
+def test_an_impossible_standard_error(field, value):
+    assert set(failed(with_item(1, **{field: value}))) == {ERRORS}
+
+
+def test_another_scaling_constant_than_before():
+    assert not failed(previous_scaling_constant=1.0)
+    found = failed(previous_scaling_constant=1.702)
+    assert set(found) == {CONSTANT}
+    assert found[CONSTANT].detail.startswith("D is 1, it was 1.702")
+
+
+def moving_pool(n_items=10, *, moved, by=0.2, error=0.05, before=None, **after):
+    """A pool of fitted, trusted items, the first `moved` of which move; gives both versions."""
+    keys = make_bank(n_items).keys
+    example = replace(ITEMS[1], track="trusted", source="fitted", difficulty=0.0)
+    example = replace(example, difficulty_se=error)
+    previous = {key: replace(example, key=key, **(before or {})) for key in keys}
+    items = [
+        replace(example, key=key, difficulty=by if j < moved else 0.0, **after)
+        for j, key in enumerate(keys)
+    ]
+    bank = make_bank(n_items)
+    return {
+        "items": items,
+        "previous": previous,
+        "bank": bank,
+        "anchors": make_anchors(bank, [], TRUTH),
+    }
+
+
+def test_too_many_trusted_items_moved():
+    assert not failed(**moving_pool(moved=2))
+    found = failed(**moving_pool(moved=3, by=-0.2))
+    assert set(found) == {MOVED}
+    assert found[MOVED].detail.startswith(
+        "3 of 10 trusted items moved credibly (at most 20% may): ('i00000', 1) -0.20"
+    )
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"by": 0.14, "error": 0.01},
+        {"by": 0.2, "error": 0.07},
+        {"n_items": 4, "moved": 4},
+        {"before": {"source": "author"}},
+        {"track": "provisional", "before": {"track": "provisional"}},
+        {"source": "carried"},
+    ],
+    ids=["too little", "within the errors", "too few", "an author's guess", "provisional",
+         "not estimated tonight"],
+)  # fmt: skip
+def test_items_that_do_not_count_as_moved(pool):
+    assert not failed(**moving_pool(**{"moved": 10} | pool))
+    assert MOVED in failed(**moving_pool(moved=10))
+
+
+def test_items_that_are_new_have_moved_from_nowhere():
+    pool = moving_pool(moved=10)
+    assert not failed(**pool | {"previous": {}})

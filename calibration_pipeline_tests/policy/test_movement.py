@@ -87,7 +87,7 @@ def test_a_priors_mode_is_no_estimate_to_have_moved_from():
 
 
 def test_z_of_stable_items_has_a_standard_deviation_near_one():
-    """Forty-five nights; the window starts to lose days at the thirtieth.
+    """Thirty nights; the window starts to lose days at the fifteenth.
 
     With the difference of the two stored variances in its place the sd is 1.5, and one stable
     item in thirty lies beyond 3.
@@ -96,7 +96,8 @@ def test_z_of_stable_items_has_a_standard_deviation_near_one():
     for seed in range(2):
         generator = np.random.default_rng(seed)
         pool = make_pool(100, 16, generator)
-        states = run_nights(pool, simulate_days(pool, 45, generator), CalibrationConfiguration())
+        settings = CalibrationConfiguration(window_days=15)
+        states = run_nights(pool, simulate_days(pool, 30, generator), settings)
         for earlier, state in pairwise(states[10:]):
             movement = credible_movement(state, earlier)
             enough = movement.is_comparable & (state.window_counts >= 25)

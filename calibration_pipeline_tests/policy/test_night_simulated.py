@@ -1,6 +1,7 @@
 """Claims about many nights, checked against simulated truth."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from calibration_pipeline_tests.simulated import (
     simulate_days,
 )
 
-SETTINGS = CalibrationConfiguration()
-NIGHTS, SEEDS = 60, range(4)
+SEEDS = range(4)
+TRAFFIC = Traffic(sessions=60, answers=20, pool_share=0.4)
+Between = Callable[[CalibrationState], CalibrationState]
 
 
 def posterior_as_prior(state: CalibrationState) -> CalibrationState:
@@ -36,11 +38,26 @@ def posterior_as_prior(state: CalibrationState) -> CalibrationState:
     )
 
 
-def simulated_run(seed: int, between=None) -> tuple[SimulatedPool, list[CalibrationState]]:
-    generator = np.random.default_rng(seed)
-    pool = make_pool(100, 16, generator)
-    days = simulate_days(pool, NIGHTS, generator, Traffic(60, 20, 0.4))
-    return pool, run_nights(pool, days, SETTINGS, between=between)
+@dataclass(frozen=True)
+class Setting:
+    """A window's length, and how many nights are calibrated under it."""
+
+    window_days: int
+    nights: int
+    undisturbed: list[tuple[SimulatedPool, list[CalibrationState]]] = field(default_factory=list)
+
+    def run(
+        self, seed: int, *, first: int = 0, between: Between | None = None
+    ) -> tuple[SimulatedPool, list[CalibrationState]]:
+        """Simulate a pool and its nights; calibrate those from number `first` on."""
+        generator = np.random.default_rng(seed)
+        pool = make_pool(100, 16, generator)
+        days = simulate_days(pool, self.nights, generator, TRAFFIC)
+        settings = CalibrationConfiguration(window_days=self.window_days)
+        return pool, run_nights(pool, days, settings, first=first, between=between)
+
+    def later_half(self, states: list[CalibrationState]) -> list[CalibrationState]:
+        return states[self.nights // 2 :]
 
 
 def coverage_and_error(pool: SimulatedPool, states: list[CalibrationState]) -> tuple[float, float]:
@@ -55,47 +72,54 @@ def coverage_and_error(pool: SimulatedPool, states: list[CalibrationState]) -> t
     return float(np.mean(hits)), float(np.sqrt(np.square(error).mean()))
 
 
-@pytest.fixture(scope="module")
-def each_answer_once() -> list[tuple[SimulatedPool, list[CalibrationState]]]:
-    return [simulated_run(seed) for seed in SEEDS]
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((15, 40), id="forty nights"),
+        pytest.param((30, 60), id="sixty nights of the usual window", marks=pytest.mark.slow),
+    ],
+)
+def setting(request: pytest.FixtureRequest) -> Setting:
+    """Nights that count each answer once."""
+    found = Setting(*request.param)
+    found.undisturbed.extend(found.run(seed) for seed in SEEDS)
+    return found
 
 
-def test_every_answer_is_counted_exactly_once(each_answer_once):
-    for _, states in each_answer_once:
+def test_every_answer_is_counted_exactly_once(setting: Setting) -> None:
+    for _, states in setting.undisturbed:
         assert all(state.is_accepted for state in states)
         for number, state in enumerate(states):
-            assert state.total_counts.sum() == (number + 1) * 60 * 20
+            assert state.total_counts.sum() == (number + 1) * TRAFFIC.sessions * TRAFFIC.answers
 
 
-def test_intervals_cover_the_truth_after_sixty_nights(each_answer_once):
-    found = [coverage_and_error(pool, states[30:]) for pool, states in each_answer_once]
+def test_intervals_cover_the_truth_after_many_nights(setting: Setting) -> None:
+    found = [
+        coverage_and_error(pool, setting.later_half(states)) for pool, states in setting.undisturbed
+    ]
     assert 0.91 <= np.mean([coverage for coverage, _ in found]) <= 0.98
 
 
-def test_the_naive_rule_fails_the_same_check(each_answer_once):
-    """Counting each answer up to 30 times: intervals far too narrow, and a larger error."""
-    naive = [simulated_run(seed, posterior_as_prior) for seed in list(SEEDS)[:2]]
-    found = [coverage_and_error(pool, states[30:]) for pool, states in naive]
-    ours = [coverage_and_error(pool, states[30:]) for pool, states in each_answer_once[:2]]
+def test_the_naive_rule_fails_the_same_check(setting: Setting) -> None:
+    """Counting each answer as often as nights see it: intervals far too narrow, a larger error."""
+    naive = [setting.run(seed, between=posterior_as_prior) for seed in SEEDS[:2]]
+    found, ours = (
+        [coverage_and_error(pool, setting.later_half(states)) for pool, states in runs]
+        for runs in (naive, setting.undisturbed[:2])
+    )
     assert np.mean([coverage for coverage, _ in found]) < 0.6
     assert np.mean([error for _, error in found]) > 1.3 * np.mean([error for _, error in ours])
 
 
-def test_carrying_beats_the_window_alone(each_answer_once):
-    pools = each_answer_once
-    carried = np.mean([coverage_and_error(pool, states[-1:])[1] for pool, states in pools])
-    alone = []
-    for seed in SEEDS:
-        generator = np.random.default_rng(seed)
-        pool = make_pool(100, 16, generator)
-        days = simulate_days(pool, NIGHTS, generator, Traffic(60, 20, 0.4))
-        alone.append(coverage_and_error(pool, run_nights(pool, days, SETTINGS, first=59))[1])
-    assert carried < 0.95 * np.mean(alone)
+def test_carrying_beats_the_window_alone(setting: Setting) -> None:
+    carried = [coverage_and_error(pool, states[-1:])[1] for pool, states in setting.undisturbed]
+    alone = [coverage_and_error(*setting.run(seed, first=setting.nights - 1))[1] for seed in SEEDS]
+    assert np.mean(carried) < 0.95 * np.mean(alone)
 
 
 def test_a_pool_without_anchors_keeps_its_scale_while_the_population_drifts():
     """Candidates grow abler by .8 over the nights; the items don't grow easier."""
-    settings = replace(SETTINGS, window_days=10)
+    settings = CalibrationConfiguration(window_days=10)
     generator = np.random.default_rng(0)
     pool = make_pool(50, 0, generator, model="2PL", author_error=None)
     traffic = Traffic(100, 15, 1.0, ability_mean=lambda day: 0.8 * day / 39)

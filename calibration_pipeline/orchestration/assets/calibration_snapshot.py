@@ -9,7 +9,7 @@ from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
-from calibration_pipeline.policy.audit import audit_snapshot
+from calibration_pipeline.policy.audit import WrittenSnapshot, audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import digest_of
 from calibration_pipeline.policy.links import published_populations
@@ -21,6 +21,8 @@ from calibration_pipeline.records import (
     SnapshotDraft,
 )
 from calibration_pipeline.store.calibration_store import CalibrationStore
+from calibration_pipeline.store.publication import Publication
+from calibration_pipeline.store.snapshot_rows import content_digest
 
 AUDITED = "audit_passed"
 
@@ -46,10 +48,12 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Every item of the pool with its parameters, audited and published as one version.
+        """Every item of the pool with its parameters: written, audited, published as one version.
 
-        Publication is one transaction and moves the alias `current`, unless it stands at a later
-        night. A failed audit publishes nothing; a night with nothing eligible mints no version.
+        The draft is written where no reader looks, and read back for its audit. Publication is one
+        transaction and moves the alias `current`, unless it stands at a later night or publication
+        is frozen. A failed audit publishes nothing and keeps its draft; a night that says what its
+        newest version says, or has nothing eligible, mints no version.
         """
         failed: dict[str, str] = {}
         findings: tuple[AuditFinding, ...]
@@ -74,18 +78,53 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 def publish_night(
     store: CalibrationStore, state: CalibrationState, configuration: CalibrationConfiguration
 ) -> tuple[metadata.Metadata, tuple[AuditFinding, ...]]:
-    """Compose, audit and publish an accepted night; give what came of it and the findings."""
+    """Compose, write, audit and publish an accepted night; give what came of it and the findings.
+
+    A passed audit's findings go with the version; those of a failed one stay with the draft.
+    """
     if not eligible_items(state, configuration).any():
         return metadata.skipped("no item has enough responses in the window"), ()
-    bank, anchors = store.bank(state.partition), store.anchors(state.partition)
-    links, previous = store.links(state), store.published_before(state.partition)
+    bank, links = store.bank(state.partition), store.links(state)
+    previous = store.published_before(state.partition)
     items = compose_snapshot(state, links, bank, previous, configuration)
-    findings = audit_snapshot(items, links, bank, anchors, previous, configuration)
+    draft_id = store.write_draft(_draft(store, state, links, configuration), items)
+    written = _read_back(store, draft_id)
+    findings = audit_snapshot(written, configuration)
+    store.record_audit(draft_id, findings)
     if why := failed_rules(findings):
-        return {**metadata.of_snapshot(None, items, findings), "failed audit": why}, findings
-    draft = _draft(store, state, links, configuration)
-    version = store.publish(draft, items, findings)
-    return metadata.of_snapshot(version, items, findings), findings
+        shown = metadata.of_snapshot(None, written.items, findings)
+        return {**shown, "draft kept": draft_id, "failed audit": why}, findings
+    published = store.publish(draft_id)
+    shown = metadata.of_snapshot(published.version, written.items, findings)
+    return {**shown, **_of_publication(published)}, findings
+
+
+def _read_back(store: CalibrationStore, draft_id: int) -> WrittenSnapshot:
+    """Read a draft as it stands in the database, with what its audit compares it with."""
+    stored, items = store.draft(draft_id), store.draft_items(draft_id)
+    draft = stored.draft
+    earlier = store.manifest_before(draft.partition)
+    return WrittenSnapshot(
+        items=items,
+        links=draft.links,
+        scaling_constant=draft.scaling_constant,
+        composed_digest=stored.content_digest,
+        written_digest=content_digest(items, draft.scaling_constant),
+        bank=store.bank(draft.partition),
+        anchors=store.anchors(draft.partition),
+        previous=store.published_before(draft.partition),
+        previous_scaling_constant=earlier.scaling_constant if earlier else None,
+    )
+
+
+def _of_publication(published: Publication) -> metadata.Metadata:
+    current = "none" if published.current is None else published.current
+    shown: dict[str, str | int] = {"current": current}
+    if not published.is_new:
+        shown["publication"] = "the night's version says the same, and stands"
+    if published.held_back:
+        shown["held back"] = published.held_back
+    return shown
 
 
 def failed_rules(findings: Sequence[AuditFinding]) -> str:
@@ -103,7 +142,7 @@ def _draft(
     return SnapshotDraft(
         partition=state.partition,
         attempt=state.attempt,
-        parent_version=store.current_version(),
+        parent_version=store.followed_version,
         scaling_constant=configuration.em.scaling_constant,
         window_start=window_start,
         window_end=state.partition,

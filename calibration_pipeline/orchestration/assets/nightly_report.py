@@ -1,6 +1,5 @@
 """Asset `nightly_report`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +9,7 @@ from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.records import AuditFinding, CalibrationState
+from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.reports.files import write_index, write_page
 from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
 from calibration_pipeline.store.calibration_store import CalibrationStore
@@ -43,7 +42,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             if state is None:
                 shown = metadata.skipped("the night has no fit")
             else:
-                page = _gather(store, state, configuration, night_log.findings.get(night, ()))
+                page = _gather(store, state, configuration)
                 path = write_page(report_folder, night, render_nightly_page(page))
                 shown = {"page": dg.MetadataValue.path(path)}
             context.add_asset_metadata(shown, partition_key=night.isoformat())
@@ -54,12 +53,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 
 
 def _gather(
-    store: CalibrationStore,
-    state: CalibrationState,
-    configuration: CalibrationConfiguration,
-    audited: Sequence[AuditFinding],
+    store: CalibrationStore, state: CalibrationState, configuration: CalibrationConfiguration
 ) -> NightlyPage:
-    """Gather a night's page; `audited` is what tonight's audit found, if no version holds it."""
+    """Gather a night's page; the audit is its version's, or that of the draft that failed it."""
     night, version = state.partition, store.version_of(state)
     revisions = {day: revision for day, revision, _ in state.window}
     return NightlyPage(
@@ -71,7 +67,7 @@ def _gather(
         items=None if version is None else store.items_of(version),
         previous=store.published_before(night),
         version=version,
-        findings=audited if version is None else store.audit_of(version),
+        findings=store.failed_audit(state) if version is None else store.audit_of(version),
         bank=store.bank(night),
         window_days=configuration.window_days,
         late_answers={late.day: late.answers for late in store.late_answers(night)},
