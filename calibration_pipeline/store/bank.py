@@ -16,6 +16,7 @@ from calibration_pipeline.store.bank_file import BankRow, read_bank_file
 from calibration_pipeline.store.canonical import digest_of
 from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.tables import item_decisions, items, scales
+from calibration_pipeline.store.turns import Turn, wait_for_turn
 
 MODELS = ("Rasch", "1PL", "2PL", "3PL")
 _CONTENT = (
@@ -65,7 +66,7 @@ def import_bank(engine: sa.Engine, path: Path, model: str) -> BankImport:
     file_anchors = anchors.reference_values(path.name, rows, model)
     with engine.begin() as connection:
         # A second import waits here, and then sees the first one's items.
-        connection.execute(sa.text("LOCK TABLE calibration.items IN SHARE ROW EXCLUSIVE MODE"))
+        wait_for_turn(connection, Turn.BANK_IMPORT)
         scales_added = _add_scales(connection, {row.scale for row in rows}, model)
         new_rows = _new_rows(path.name, rows, _stored_items(connection))
         copy_rows(

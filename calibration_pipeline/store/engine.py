@@ -1,10 +1,12 @@
 """The one way to a database connection."""
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import ExceptionContext
 
 from calibration_pipeline.errors import DatabaseUnavailableError
 from calibration_pipeline.store import urls
+from calibration_pipeline.store.privileges import missing_privilege
 
 CONNECT_TIMEOUT_SECONDS = 10
 LOCK_TIMEOUT_MILLISECONDS = 60_000
@@ -14,6 +16,7 @@ LOCK_TIMEOUT_MILLISECONDS = 60_000
 _SESSION_OPTIONS = (
     f"-c timezone=UTC -c search_path=public -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS}"
 )
+_READ_ONLY = "-c default_transaction_read_only=on"
 # A dead peer is noticed within a minute, so that a lock held over the network isn't held for hours.
 _KEEPALIVES = {
     "keepalives": 1,
@@ -23,27 +26,32 @@ _KEEPALIVES = {
 }
 
 
-def open_engine(url: str) -> sa.Engine:
+def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     """Connect to PostgreSQL through psycopg 3, and make sure that it answers.
 
     Parameters
     ----------
     url
         ``postgresql://user:password@host/database``, with any driver or none named.
+    read_only
+        Let PostgreSQL refuse every change.
 
     Raises
     ------
     DatabaseUnavailableError
         Here, or later from any use of the engine, when no connection can be made or it is lost.
         The message holds the URL without its password.
+    MissingPrivilegeError
+        From any use of the engine, when the login may not do that.
     """
     engine = sa.create_engine(
         urls.to_psycopg3(url),
         pool_pre_ping=True,
+        hide_parameters=True,  # a person's id may be among them, and errors are logged
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "calibration_pipeline",
-            "options": _SESSION_OPTIONS,
+            "options": f"{_SESSION_OPTIONS} {_READ_ONLY}" if read_only else _SESSION_OPTIONS,
             **_KEEPALIVES,
         },
     )
@@ -52,6 +60,9 @@ def open_engine(url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "handle_error")
     def _name_the_database(context: ExceptionContext) -> None:
         original = context.original_exception
+        if isinstance(original, psycopg.errors.InsufficientPrivilege):
+            statement = context.statement or ""
+            raise missing_privilege(str(original), statement, redacted) from original
         if not isinstance(original, engine.dialect.loaded_dbapi.OperationalError):
             return
         if context.connection is not None and not context.is_disconnect:

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.store.copy import driver_connection
+from calibration_pipeline.store.copy import copying
 from calibration_pipeline.store.response_file import BATCH_SCHEMA, ResponseFile
 from calibration_pipeline.store.tables import import_batches
+from calibration_pipeline.store.turns import Turn, wait_for_turn
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,7 @@ def import_responses(
     sha256 = _sha256(path)
     with engine.begin() as connection:
         # Two imports at once: the second waits, and then sees whether the file is in already.
-        connection.execute(
-            sa.text("LOCK TABLE calibration.import_batches IN SHARE ROW EXCLUSIVE MODE")
-        )
+        wait_for_turn(connection, Turn.RESPONSE_IMPORT)
         repeat = connection.execute(
             sa.select(import_batches).where(import_batches.c.file_sha256 == sha256)
         ).one_or_none()
@@ -157,7 +156,7 @@ def _stage(
     )
     options = pyarrow.csv.WriteOptions(include_header=False)
     try:
-        with driver_connection(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        with copying(connection, statement) as copy:
             for batch, done, total in file.batches():
                 # Once anything is wrong the rest is only checked, to count the bad rows.
                 if not file.problems.found:

@@ -9,10 +9,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from calibration_pipeline.errors import SchemaRevisionError
+from calibration_pipeline.store.roles import SCHEMA_LOCK, renew_grants
 from calibration_pipeline.store.tables import SCHEMA
-
-# Two `calibrate migrate` at once: the second waits, then finds nothing left to do.
-_MIGRATION_LOCK = 0x63616C6D
 
 
 def _configuration() -> Config:
@@ -41,6 +39,8 @@ def database_revision(engine: sa.Engine) -> str | None:
 def migrate(engine: sa.Engine) -> str:
     """Bring the database to the newest revision, in one transaction.
 
+    Where the database's roles are in use, they get what is theirs of the new tables.
+
     Returns
     -------
     str
@@ -54,10 +54,12 @@ def migrate(engine: sa.Engine) -> str:
     configuration = _configuration()
     _refuse_unknown_revision(engine, configuration)
     with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        # Two `calibrate migrate` at once: the second waits, then finds nothing left to do.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
         connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
+        renew_grants(connection)
     return head_revision()
 
 

@@ -1,0 +1,92 @@
+"""Every snippet of docs/reading-versions.md runs as it stands, under the reader's role."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.store.engine import open_engine
+from calibration_pipeline.store.privileges import READER
+from calibration_pipeline_tests.pages import code_blocks, statements
+from calibration_pipeline_tests.programme import (
+    LAST,
+    NIGHTS,
+    Programme,
+    calibrated,
+    calibrated_copy,
+    loaded_template,
+)
+from calibration_pipeline_tests.store.roles import log_in_as
+
+__all__ = ["calibrated", "calibrated_copy", "loaded_template"]
+
+BLOCKS = code_blocks("reading-versions.md")
+
+
+@pytest.fixture
+def url(calibrated_copy: Programme, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A calibrated database, entered with the reader's rights; the shell's folder and settings."""
+    calibrated_copy.close()
+    assert calibrated_copy.settings.database_url is not None
+    url = calibrated_copy.settings.database_url.get_secret_value()
+    log_in_as(url, READER)
+    for name in os.environ:
+        if name.startswith("CALIBRATION_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ENGINE_DATABASE_URL", url)
+    monkeypatch.setenv("CALIBRATION_DATABASE_URL", url)
+    monkeypatch.setenv("CALIBRATION_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return url
+
+
+def test_the_python_runs_from_top_to_bottom(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    del url
+    names: dict[str, object] = {}
+    blocks = [text for language, text in BLOCKS if language == "python"]
+    assert len(blocks) == 4
+    for block in blocks:
+        exec(compile(block, "reading-versions.md", "exec"), names)  # noqa: S102 - our own page
+    printed = capsys.readouterr().out.splitlines()
+    assert 0.0 < float(printed[1]) < 1.0
+    assert names["session_version"] == len(NIGHTS)
+    names["reader"].close()  # type: ignore[attr-defined]
+
+
+def test_the_sql_finds_what_the_page_says(url: str) -> None:
+    engine = open_engine(url)
+    queries = [
+        query for language, text in BLOCKS if language == "sql" for query in statements(text)
+    ]
+    with engine.connect() as connection:
+        current, numbered, by_alias, moves = (
+            connection.execute(sa.text(query)).all() for query in queries
+        )
+        assert connection.scalar(sa.text("SELECT current_user")) == READER
+    engine.dispose()
+    assert [tuple(row) for row in current] == [(len(NIGHTS),)]
+    assert len(numbered) == len(by_alias) == 150
+    assert {row.version for row in by_alias} == {len(NIGHTS)}
+    assert moves[0].reason == f"published for {LAST}"
+    assert [row.to_version for row in moves] == list(range(len(NIGHTS), 0, -1))
+
+
+def test_the_commands_write_the_files(url: str, tmp_path: Path) -> None:
+    del url
+    commands = [text.splitlines() for language, text in BLOCKS if language == "sh"]
+    for command in (line for lines in commands for line in lines):
+        program, *arguments = command.split()
+        assert program == "calibrate"
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "items.csv",
+        "version-1.parquet",
+        "version-1.json",
+    }
+    document = json.loads((tmp_path / "version-1.json").read_text())
+    assert len(document["manifest"]["content_digest"]) == 64
