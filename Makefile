@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 # Twice quiet: errors alone. The lines above each install say what is going on.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt
+# A worker for each core (calibration_pipeline_tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -q --numprocesses auto
+# A file's tests stay in one worker, where they share what is costly to make.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # A stamp is written last, so an install that was cut short is simply done again.
 MADE := $(VENV)/.made
@@ -21,7 +25,7 @@ PEERS := $(PEERS_VENV)/.installed
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev demo ui test test-slow check format bench study
+.PHONY: help setup setup-dev demo ui test test-slow faults check format bench study
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +40,13 @@ ui: $(CORE)  ## Open Dagster on this machine's loopback address
 	@$(BIN)/calibrate ui
 
 test: $(FULL)  ## Run the tests
-	@$(BIN)/python -m pytest -q -m 'not slow'
+	@$(PYTEST) $(BY_FILE) -m 'not slow'
 
 test-slow: $(FULL)  ## Run the tests that take minutes
-	@$(BIN)/python -m pytest -q -m slow
+	@$(PYTEST) --dist worksteal -m slow
+
+faults: $(FULL)  ## Kill, cut off and starve a thousand nights; FAULTS=100 SEED=1 for another selection
+	@$(BIN)/python -m calibration_pipeline_tests.faults.run --faults $(or $(FAULTS),1000) --seed $(or $(SEED),0)
 
 check: $(FULL)  ## Format, lint, types, import rules, docs
 	@$(BIN)/ruff format --check .

@@ -26,8 +26,36 @@ class LockHeldError(CalibrationError):
 
 
 class LockLostError(CalibrationError):
-    """The run's lock was lost, so it must not publish."""
+    """The run's lock was lost, so it must not write."""
 
 
 class PublicationConflictError(CalibrationError):
-    """The alias moved between the audit and the publication."""
+    """Somebody has moved the alias since: a person, whom no run may overrule."""
+
+
+class MissingPrivilegeError(CalibrationError):
+    """The database login may not do this: it lacks a role."""
+
+
+class NothingPublishedError(CalibrationError):
+    """No version has been published yet, or none under that alias."""
+
+
+class DamagedVersionError(CalibrationError):
+    """What is stored of a version isn't what was published."""
+
+
+class ArchiveWriteError(CalibrationError):
+    """The archive can't be written; nothing was recorded."""
+
+
+class DiskFullError(ArchiveWriteError):
+    """The archive's disk has no room for a day's answers."""
+
+
+class RetentionBlockedError(CalibrationError):
+    """Answers are past their retention period, and a night still needs them."""
+
+
+class UnknownCandidateError(CalibrationError):
+    """Nothing is kept under a candidate's id."""

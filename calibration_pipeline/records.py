@@ -26,6 +26,9 @@ DayArray = NDArray[np.datetime64]
 OUTCOMES = ("scored", "omitted", "not_reached", "invalid")
 """What became of a presented item; an answer's code is its place here."""
 
+PUBLISHED_NOTHING = ("rejected", "audit_failed", "failed")
+"""Ends of a night that somebody has to look at; a night with nothing to publish is none of them."""
+
 
 @dataclass(frozen=True)
 class ItemBank:
@@ -367,6 +370,16 @@ class CalibrationState:
 
 
 @dataclass(frozen=True)
+class NightAcceptance:
+    """A person's decision to accept a rejected fit; it holds for the state with that digest."""
+
+    partition: date
+    state_digest: str
+    reason: str
+    decided_by: str
+
+
+@dataclass(frozen=True)
 class Flag:
     """A verdict on one item: what was seen, compared with what, and whether it is credible."""
 
@@ -421,8 +434,8 @@ class SnapshotItem:
 class SnapshotDraft:
     """A version before publication gives it a number, a digest and a time.
 
-    `parent_version` is the version that the audit compared it with: publication requires the
-    alias to point there still. None before the first publication.
+    `parent_version` is what `current` pointed at when the run began, or what the run has moved it
+    to: publication requires that it still does. None before the first publication.
     """
 
     partition: date

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -28,6 +30,7 @@ from calibration_pipeline.policy.configuration import CalibrationConfiguration
 
 _PREFIX = "CALIBRATION_"
 _DELIMITER = "__"
+_RETENTION_MARGIN_DAYS = 31
 
 
 def _known_time_zone(name: str) -> str:
@@ -36,6 +39,25 @@ def _known_time_zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError("not a time zone of the IANA database, such as Europe/Zurich") from None
     return name
+
+
+def _web_address(url: SecretStr | None) -> SecretStr | None:
+    # Its value stays out of the message: whoever knows the address can silence the watchdog.
+    if url is not None:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not a web address that begins with https:// or http://")
+    return url
+
+
+def _longer_than_the_window(days: int, others: ValidationInfo) -> int:
+    policy = others.data.get("policy")  # absent if it couldn't be used, which is said first
+    if policy is not None and days < policy.window_days + _RETENTION_MARGIN_DAYS:
+        raise ValueError(
+            f"{days} days are too few: a night needs the last {policy.window_days}, and there must "
+            f"be {_RETENTION_MARGIN_DAYS} more in which to mend what stops it"
+        )
+    return days
 
 
 def _checked_policy(value: object) -> object:
@@ -85,8 +107,16 @@ class Settings(BaseSettings):
     pseudonym_key
         Secret of the keyed hash that replaces candidates' ids; unset, one is made and kept in
         `home`.
+    heartbeat_url
+        Where an outside watchdog is told how each run of nights ended; unset, nowhere.
     policy
         The programme's thresholds.
+    minimum_free_disk_mb
+        Megabytes that an extraction leaves free on the archive's disk.
+    retention_days
+        Days for which answers and abilities are kept.
+    run_history_days
+        Days for which Dagster's runs are kept, with their events.
     """
 
     model_config = SettingsConfigDict(
@@ -105,9 +135,14 @@ class Settings(BaseSettings):
     first_day: date = date(2026, 1, 1)
     run_hour: int = Field(default=4, ge=0, le=23)
     pseudonym_key: SecretStr | None = None
+    heartbeat_url: Annotated[SecretStr | None, AfterValidator(_web_address)] = None
     policy: Annotated[CalibrationConfiguration, BeforeValidator(_checked_policy)] = Field(
         default_factory=CalibrationConfiguration
     )
+    minimum_free_disk_mb: int = Field(default=512, ge=0)
+    # After the policy, whose window it is compared with.
+    retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
+    run_history_days: int = Field(default=400, ge=1)
 
 
 def load_settings() -> Settings:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
@@ -31,10 +32,23 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     """A running embedded server of this test run alone; gone with its data afterwards."""
     server = EmbeddedServer(tmp_path_factory.mktemp("database") / "home")
     server.start()
+    _leave_the_disk_to_the_operating_system(server)
     try:
         yield server
     finally:
         server.remove()
+
+
+def _leave_the_disk_to_the_operating_system(server: EmbeddedServer) -> None:
+    """Spare the tests' server what protects data from a crash of the machine, but of nothing less.
+
+    A server or client that is killed loses nothing by it. The tests of the embedded server itself
+    have servers of their own, with the settings that users get.
+    """
+    with connect(server.url("postgres")) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture
@@ -76,3 +90,18 @@ def connect(url: str) -> psycopg.Connection:
     return psycopg.connect(
         **parsed.query, user=parsed.username, dbname=parsed.database, autocommit=True
     )
+
+
+@contextmanager
+def statements_of(engine: sa.Engine) -> Iterator[list[str]]:
+    """Collect what the body sends through SQLAlchemy: a busy machine does not change that."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        sent.append(statement)
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)

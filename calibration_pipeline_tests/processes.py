@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
+PATIENCE_SECONDS = 300.0
+"""How long a test waits for another process: long enough for a busy machine."""
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -38,10 +40,10 @@ def as_user(name: str, function: Callable[..., Any], *arguments: object) -> Any:
     process = context.Process(target=_call_as, args=(name, sender, function, arguments))
     process.start()
     try:
-        assert receiver.poll(60), "the other user's process gave no answer"
+        assert receiver.poll(PATIENCE_SECONDS), "the other user's process gave no answer"
         outcome = receiver.recv()
     finally:
-        process.join(10)
+        process.join(PATIENCE_SECONDS)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from calibration_pipeline.interfaces.cli import COMMANDS
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -89,7 +90,7 @@ def _imported_by(arguments: list[str]) -> set[str]:
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     marker, *modules = ended.stdout.splitlines()[-1].split()
     assert marker == "MODULES", ended.stderr

@@ -6,12 +6,11 @@ The data set stands beside the project; without it these tests skip, saying so.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,19 +72,10 @@ def bank(answers: pd.DataFrame) -> ItemBank:
 
 
 @pytest.fixture(scope="module")
-def states(seen: pd.DataFrame, bank: ItemBank, one_thread: None) -> list[CalibrationState]:
+def states(seen: pd.DataFrame, bank: ItemBank) -> list[CalibrationState]:
     """Five nights with full windows; from the second on, one day a night leaves."""
     nights = [FIRST_NIGHT + timedelta(days=number) for number in range(NIGHTS)]
     return _calibrated(nights, seen, bank)
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Windows as small as these cost more in starting threads than in arithmetic."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
 
 
 def _calibrated(
@@ -179,7 +169,7 @@ def test_days_that_leave_the_window_do_not_move_a_scale(
 
 
 def test_a_scale_that_begins_is_not_said_to_have_moved(
-    answers: pd.DataFrame, bank: ItemBank, one_thread: None
+    answers: pd.DataFrame, bank: ItemBank
 ) -> None:
     """Between nights without and with enough answers lies a prior's mode, which is no estimate."""
     nights = [FIRST_BIRTH + timedelta(days=age) for age in (10, 60)]

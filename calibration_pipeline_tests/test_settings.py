@@ -74,9 +74,29 @@ def test_a_bad_value_is_one_line_that_names_the_variable(monkeypatch, variable, 
     assert "\n" not in str(refusal.value)
 
 
+def test_the_retention_period_is_longer_than_the_window(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_RETENTION_DAYS", "61")
+    assert load_settings().retention_days == 61
+    monkeypatch.setenv("CALIBRATION_POLICY__WINDOW_DAYS", "31")
+    with pytest.raises(BadInputError, match=r"^CALIBRATION_RETENTION_DAYS .* 61 days are too few"):
+        load_settings()
+
+
 def test_settings_import_nothing_heavy():
     code = "import sys, calibration_pipeline.settings; print(*sys.modules, sep='\\n')"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert not {"numba", "pandas", "scipy", "dagster", "torch"} & set(result.stdout.split())
+
+
+@pytest.mark.parametrize("url", ["hc.example/secret", "ftp://hc.example/secret", "https:///secret"])
+def test_a_watchdog_without_a_web_address_is_refused_without_its_secret(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALIBRATION_HEARTBEAT_URL", url)
+    with pytest.raises(BadInputError, match="CALIBRATION_HEARTBEAT_URL can't be used") as refusal:
+        load_settings()
+    assert "secret" not in str(refusal.value)
+    monkeypatch.setenv("CALIBRATION_HEARTBEAT_URL", "https://hc.example/secret")
+    assert "secret" not in repr(load_settings())

@@ -48,7 +48,7 @@ def read_night_inputs(
     pinned: dict[date, int] = {}
     earlier = None if refresh else _fit_worth_repeating(store, partition)
     if earlier is not None:
-        pinned = _revisions_to_repeat(earlier, parent)
+        pinned = _revisions_to_repeat(store, earlier, parent)
         # Of the days that it looked at, those without an archive then stay out, even if they have
         # one now.
         looked_after = _last_day_not_looked_at(store, earlier)
@@ -105,15 +105,17 @@ def _fit_worth_repeating(store: CalibrationStore, partition: date) -> Calibratio
 
 
 def _revisions_to_repeat(
-    earlier: CalibrationState, parent: CalibrationState | None
+    store: CalibrationStore, earlier: CalibrationState, parent: CalibrationState | None
 ) -> dict[date, int]:
     """The revisions that a night used, or those in its parent's window where they are newer.
 
     What the parent holds is still to be counted, so a day that it alone has read is among them.
+    Where candidates have been erased since, what stands in a revision's place is compared.
     """
     pinned: dict[date, int] = {}
     shared = parent.window if parent else ()
-    for day, revision, _ in (*earlier.window, *earlier.folded, *shared):
+    for day, recorded, _ in (*earlier.window, *earlier.folded, *shared):
+        revision = store.kept_revision(day, recorded)
         pinned[day] = max(revision, pinned.get(day, revision))
     return pinned
 

@@ -1,11 +1,15 @@
 """Run the nightly job in this process, on the same records that the Dagster UI shows."""
 
+from collections.abc import Sequence
 from datetime import date
 from uuid import uuid4
 
 import dagster as dg
 
 from calibration_pipeline.errors import BadInputError, CalibrationError
+from calibration_pipeline.orchestration.failures import see_to_failure
+from calibration_pipeline.orchestration.heartbeat import Heartbeat, no_heartbeat
+from calibration_pipeline.orchestration.retries import NO_RETRY, causes_of
 from calibration_pipeline.orchestration.schedule import JOB, range_tags
 
 QUIET_LOG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -20,10 +24,20 @@ def run_nights(
     *,
     triggered_by: str,
     refresh: bool = False,
+    assets: Sequence[str] | None = None,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> str:
     """Process a range of nights in order, in one run.
 
-    What came of each night stands in the run log under the run id.
+    What came of each night stands in the run log under the run id. Dagster retries no such run:
+    somebody waits for it.
+
+    Parameters
+    ----------
+    assets
+        Names of the assets to process; all of the job's if None.
+    heartbeat
+        Told of a crash; how nights end otherwise, the run's last step tells by itself.
 
     Returns
     -------
@@ -44,14 +58,19 @@ def run_nights(
         job.execute_in_process(
             run_id=run_id,
             instance=instance,
-            tags=range_tags(first, last, triggered_by),
+            tags=range_tags(first, last, triggered_by) | NO_RETRY,
+            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
             run_config={"ops": {"responses": extraction, "item_fits": extraction}, **QUIET_LOG},
         )
     except dg.DagsterExecutionInterruptedError as interruption:
         raise KeyboardInterrupt from interruption
     except dg.Failure:
         pass  # a night published nothing: the run log says which, and why
-    except dg.DagsterError as error:
+    except Exception as error:
+        # An error that is raised here has passed the job's hook by.
+        if run := instance.get_run_by_id(run_id):
+            for warning in see_to_failure(instance, run, error, heartbeat):
+                dg.get_dagster_logger().warning(warning)
         mendable = _mendable_cause(error)
         if mendable is None:
             raise
@@ -74,7 +93,4 @@ def _require_partitions(job: dg.JobDefinition, first: date, last: date) -> None:
 
 
 def _mendable_cause(error: BaseException) -> CalibrationError | None:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, CalibrationError):
-        cause = cause.__cause__
-    return cause
+    return next((cause for cause in causes_of(error) if isinstance(cause, CalibrationError)), None)

@@ -44,6 +44,11 @@ def of_revision(revision: DayRevision) -> Metadata:
     }
 
 
+def of_erased_sessions(count: int) -> Metadata:
+    """Say how many sessions of erased candidates the source still holds; nothing if none."""
+    return {"sessions of erased candidates left out": count} if count else {}
+
+
 def of_late_answers(late: Sequence[LateDay]) -> Metadata:
     """What has come for folded days since they were folded: it doesn't count."""
     newest = sorted(late, key=lambda found: found.day, reverse=True)[:ROWS]

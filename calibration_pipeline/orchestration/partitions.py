@@ -17,6 +17,10 @@ def window_mapping(window_days: int) -> dg.TimeWindowPartitionMapping:
     )
 
 
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+"""Run tags that make one run process a range of nights."""
+
 PREVIOUS_NIGHT = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
 """A night starts from the night before: last night's posterior is tonight's prior."""
 

@@ -5,15 +5,25 @@ a resource's configuration, where the UI would show it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from calibration_pipeline.orchestration.failures import see_to_failure
+from calibration_pipeline.orchestration.heartbeat import Heartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import NightLog, Report, silent
+from calibration_pipeline.orchestration.retries import (
+    PATIENCE_SECONDS,
+    may_be_retried,
+    patiently,
+)
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
+JOB = "nightly_calibration"
+"""The job over the whole chain."""
 TRIGGERED_BY = "calibration/triggered_by"
 """Run tag that says who or what started a run."""
 
@@ -26,18 +36,20 @@ def build_resources(
     configuration: CalibrationConfiguration,
     report_folder: Path,
     report: Report = silent,
+    heartbeat: Heartbeat = no_heartbeat,
 ) -> dict[str, Any]:
     """Resources for `dagster.Definitions`."""
     return {
-        "store": dg.ResourceDefinition(resource_fn=_locked_store(open_store)),
+        "store": dg.ResourceDefinition(resource_fn=_locked_store(open_store, heartbeat)),
         "configuration": dg.ResourceDefinition.hardcoded_resource(configuration),
+        "heartbeat": dg.ResourceDefinition.hardcoded_resource(heartbeat),
         "report_folder": dg.ResourceDefinition.hardcoded_resource(report_folder),
         "night_log": dg.ResourceDefinition(resource_fn=lambda _: NightLog(report)),
     }
 
 
 def _locked_store(
-    open_store: OpenStore,
+    open_store: OpenStore, heartbeat: Heartbeat
 ) -> Callable[[dg.InitResourceContext], Iterator[CalibrationStore]]:
     """Hold the calibration lock for as long as the run lives."""
 
@@ -45,7 +57,27 @@ def _locked_store(
         run = context.run
         tags = run.tags if run else {}
         trigger = tags.get(TRIGGERED_BY) or tags.get("user") or "dagster"
-        with open_store(trigger, run.run_id if run else "none") as store:
+
+        def entered() -> CalibrationStore:
+            opened = open_store(trigger, run.run_id if run else "none")
+            try:
+                return opened.__enter__()
+            except BaseException:
+                opened.engine.dispose()
+                raise
+
+        try:
+            # Somebody who waits for the run is told at once; a scheduled one has time.
+            patience = PATIENCE_SECONDS if may_be_retried(tags) else 0.0
+            store = patiently(entered, patience_seconds=patience)
+        except Exception as error:
+            # A run that is launched in this process is seen to by who launched it.
+            if run and run.job_name == JOB and context.instance and may_be_retried(tags):
+                for warning in see_to_failure(context.instance, run, error, heartbeat):
+                    dg.get_dagster_logger().warning(warning)
+            raise
+        with ExitStack() as stack:
+            stack.push(store)
             yield store
 
     return locked_store

@@ -10,14 +10,23 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from calibration_pipeline.orchestration.assets.common import GROUP
-from calibration_pipeline.orchestration.resources import TRIGGERED_BY
+from calibration_pipeline.orchestration.failures import after_a_failed_step
+from calibration_pipeline.orchestration.partitions import RANGE_END, RANGE_START
+from calibration_pipeline.orchestration.resources import JOB, TRIGGERED_BY
+from calibration_pipeline.orchestration.retries import JOB_TAGS
 from calibration_pipeline.policy.catching_up import count, missing_nights, nights_of_one_run
 
-JOB = "nightly_calibration"
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 REMAINING = "calibration/nights_remaining"
 """Tag of a run that catches up: missing nights that are left to the runs after it."""
+
+__all__ = [
+    "JOB",
+    "RANGE_END",
+    "RANGE_START",
+    "nightly_job",
+    "nightly_schedule",
+    "range_tags",
+]
 
 NewestNight = Callable[[], date | None]
 """Gives the newest night that a run ended, None before the first."""
@@ -30,7 +39,8 @@ def nightly_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.groups(GROUP),
         executor_def=dg.in_process_executor,
         description="Re-calibrates the pool on the last thirty days of answers and publishes it.",
-        tags={"dagster/max_retries": "0"},
+        tags=JOB_TAGS,
+        hooks={after_a_failed_step},
     )
 
 

@@ -108,7 +108,12 @@ def _write(folder: Path, name: str, text: str) -> Path:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Write beside the target, then rename over it; mkstemp creates with mode 0600."""
+    """Write beside the target, then rename over it; mkstemp creates with mode 0600.
+
+    What a killed writer left beside it goes first: one calibration runs at a time.
+    """
+    for leftover in target.parent.glob(f".{target.name}.*"):
+        leftover.unlink(missing_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     beside = Path(name)
     try:

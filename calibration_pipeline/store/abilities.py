@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from calibration_pipeline.records import CandidateAbilities
 from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.suppression import suppressed
 from calibration_pipeline.store.tables import candidate_abilities
+from calibration_pipeline.store.transactions import Transactions
 
 _COLUMNS = (
     "partition",
@@ -22,9 +24,11 @@ _COLUMNS = (
 
 
 def write_abilities(
-    engine: sa.Engine, partition: date, version: int | None, abilities: CandidateAbilities
+    database: Transactions, partition: date, version: int | None, abilities: CandidateAbilities
 ) -> None:
     """Store a night's abilities in place of those that it had before.
+
+    Candidates who have been forgotten get none.
 
     Parameters
     ----------
@@ -40,15 +44,17 @@ def write_abilities(
         abilities.response_counts.tolist(),
         strict=True,
     )
-    with engine.begin() as connection:
+    with database.begin() as connection:
         connection.execute(
             sa.delete(candidate_abilities).where(candidate_abilities.c.partition == partition)
         )
+        people = suppressed(connection)
+        forgotten = people.forgotten | people.erased
         copy_rows(
             connection,
             candidate_abilities,
             _COLUMNS,
-            ([partition, version, *values] for values in columns),
+            ([partition, version, *values] for values in columns if values[2] not in forgotten),
         )
 
 

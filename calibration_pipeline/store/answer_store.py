@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from calibration_pipeline.records import DayResponses, DayRevision
-from calibration_pipeline.store import due_days, extraction, late_answers
+from calibration_pipeline.store import (
+    deletions,
+    due_days,
+    extraction,
+    late_answers,
+    retention,
+    revisions,
+)
 from calibration_pipeline.store.late_answers import LateDay
+from calibration_pipeline.store.retention import Expired
 from calibration_pipeline.store.state_store import StateStore
 
 
@@ -17,8 +25,9 @@ class AnswerStore(StateStore):
     def extract_day(self, day: date, *, refresh: bool = False) -> DayRevision:
         """Archive one day's answers unless its newest revision still holds them all."""
         return extraction.extract_day(
-            self.engine, self.archive, day, self.timezone, self.pseudonym_key, refresh=refresh
-        )
+            self.engine, self.archive, day, self.timezone, self.pseudonym_key,
+            refresh=refresh, fence_token=self._lock.token,
+        )  # fmt: skip
 
     def extract_days_due(
         self, first_night: date, window_days: int, *, refresh: bool = False
@@ -29,7 +38,8 @@ class AnswerStore(StateStore):
         """
         due_days.extract_days_due(
             self.engine, self.archive, self.timezone, self.pseudonym_key,
-            first_night, window_days, self._folded_through(first_night), refresh=refresh,
+            first_night, window_days, self._folded_through(first_night),
+            refresh=refresh, fence_token=self._lock.token,
         )  # fmt: skip
 
     def late_answers(self, partition: date) -> tuple[LateDay, ...]:
@@ -49,3 +59,17 @@ class AnswerStore(StateStore):
     def day(self, day: date, revision: int | None = None) -> DayResponses:
         """Read an archived day; the newest revision unless one is named."""
         return self._cached_day(day, revision or self.archived_days([day])[day].revision)
+
+    def kept_revision(self, day: date, revision: int) -> int:
+        """Give the revision that is read for another one: itself, or what stands in its place."""
+        with self.engine.connect() as connection:
+            return deletions.kept_revision(connection, day, revision)
+
+    def erased_sessions(self, day: date) -> int:
+        """Count the sessions of erased candidates that a day's source held when last extracted."""
+        with self.engine.connect() as connection:
+            return revisions.erased_sessions(connection, day)
+
+    def delete_expired(self, before: date) -> Expired:
+        """Delete what is older than a day: answers, abilities, links to people."""
+        return retention.delete_expired(self._lock, self.archive, before, self.timezone)

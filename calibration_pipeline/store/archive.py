@@ -1,8 +1,13 @@
 """The archive: one Parquet file per extraction of a day, never overwritten."""
 
+import errno
 import os
 import secrets
-from datetime import date
+import shutil
+import time
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,7 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet
 
-from calibration_pipeline.errors import NightBlockedError
+from calibration_pipeline.errors import ArchiveWriteError, DiskFullError, NightBlockedError
 from calibration_pipeline.store.archive_format import (
     ARCHIVE_SCHEMA,
     LATER_COLUMNS,
@@ -19,7 +24,12 @@ from calibration_pipeline.store.archive_format import (
 )
 
 _DIGEST_DIGITS = 12
-_REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
+REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
+_FOLDER = "responses"
+_MEGABYTE = 2**20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ORPHAN_AGE = timedelta(days=1)
+"""An extraction may be under way in a younger file that no row names."""
 
 
 class Archive:
@@ -27,21 +37,87 @@ class Archive:
 
     A file counts only once the database has a row for it (`archive_revisions`): one without is
     left over from an extraction that didn't finish, and the next one takes its place.
+
+    Parameters
+    ----------
+    root
+        Its folder, made when the first day is written.
+    minimum_free_bytes
+        Left free on its disk, whatever a day takes.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, minimum_free_bytes: int = 0) -> None:
         self._root = root
+        self._minimum_free_bytes = minimum_free_bytes
 
     def path(self, file_name: str) -> Path:
         """Give the path of a file by its recorded name."""
         return self._root / file_name
 
     def write_day(self, day: date) -> "DayWriter":
-        """Start writing a day; see `DayWriter`."""
-        folder = self._root / "responses" / f"day={day.isoformat()}"
-        for part in (self._root, folder.parent, folder):
-            part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return DayWriter(self._root, folder)
+        """Start writing a day; see `DayWriter`.
+
+        Raises
+        ------
+        DiskFullError, ArchiveWriteError
+            Here, or later from the writer; its temporary files are removed.
+        """
+        folder = self._root / _FOLDER / f"day={day.isoformat()}"
+        with _naming(self._root):
+            for part in (self._root, folder.parent, folder):
+                part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return DayWriter(self._root, folder)
+
+    def require_room(self, expected_bytes: int) -> None:
+        """Refuse to begin what the disk has no room for.
+
+        Parameters
+        ----------
+        expected_bytes
+            What is about to be written.
+
+        Raises
+        ------
+        DiskFullError
+            Less would be left free than is to be.
+        """
+        present = next(p for p in (self._root, *self._root.absolute().parents) if p.exists())
+        free = shutil.disk_usage(present).free
+        if free < self._minimum_free_bytes + expected_bytes:
+            raise DiskFullError(
+                f"the disk of {self._root} has {free // _MEGABYTE} MB free, and a day of about "
+                f"{_in_megabytes(expected_bytes)} MB is to leave "
+                f"{self._minimum_free_bytes // _MEGABYTE} MB of it: nothing was extracted; make "
+                "room there, or lower CALIBRATION_MINIMUM_FREE_DISK_MB"
+            )
+
+    def delete(self, file_names: Iterable[str]) -> int:
+        """Delete files for good, and the folders that they leave empty; give how many there were.
+
+        Raises
+        ------
+        ArchiveWriteError
+            One can't be deleted. Those before it are gone, and doing it again goes on.
+        """
+        folders, count = set(), 0
+        with _naming(self._root):
+            for path in map(self.path, file_names):
+                if path.exists():
+                    path.unlink()
+                    folders.add(path.parent)
+                    count += 1
+            for folder in folders:
+                _fsync(folder)
+                with suppress(OSError):  # another revision of the day is in it
+                    folder.rmdir()
+        return count
+
+    def orphans(self, recorded: Container[str]) -> list[str]:
+        """Name the files that are not among those recorded and older than `ORPHAN_AGE`."""
+        oldest = time.time() - ORPHAN_AGE.total_seconds()
+        found = (self._root / _FOLDER).glob("day=*/*") if self._root.exists() else ()
+        names = ((path, path.relative_to(self._root).as_posix()) for path in sorted(found))
+        return [n for path, n in names if n not in recorded and path.stat().st_mtime < oldest]
 
     def read(self, file_name: str, columns: list[str] | None = None) -> pa.Table:
         """Read an archived file; a column that is younger than the file is null in every row.
@@ -58,7 +134,7 @@ class Archive:
             table = pa.parquet.read_table(
                 path,
                 columns=columns and [name for name in columns if name not in absent],
-                read_dictionary=_REPETITIVE_COLUMNS,
+                read_dictionary=REPETITIVE_COLUMNS,
                 partitioning=None,
             )
             for name in absent if columns is None else set(absent) & set(columns):
@@ -83,7 +159,11 @@ class DayWriter:
         self._root = root
         self._folder = folder
         self._answers = _TemporaryParquet(folder, ARCHIVE_SCHEMA)
-        self._quarantine = _TemporaryParquet(folder, QUARANTINE_SCHEMA)
+        try:
+            self._quarantine = _TemporaryParquet(folder, QUARANTINE_SCHEMA)
+        except BaseException:
+            self._answers.discard()
+            raise
         self._content = ContentDigest()
 
     @property
@@ -94,11 +174,13 @@ class DayWriter:
     def write(self, rows: pa.Table) -> None:
         """Append answers, in canonical order."""
         self._content.update(rows)
-        self._answers.write(rows)
+        with _naming(self._root):
+            self._answers.write(rows)
 
     def write_quarantine(self, rows: pa.Table) -> None:
         """Append rows that were left out, each with its reason."""
-        self._quarantine.write(rows)
+        with _naming(self._root):
+            self._quarantine.write(rows)
 
     def commit(self, revision: int) -> tuple[str, str | None]:
         """Make the files durable under their own names.
@@ -111,10 +193,12 @@ class DayWriter:
         """
         stem = f"revision-{revision:04d}-{self.digest[:_DIGEST_DIGITS]}"
         quarantine = None
-        if self._quarantine.row_count:
-            quarantine = self._name(self._quarantine, f"{stem}.quarantine.parquet")
-        answers = self._name(self._answers, f"{stem}.parquet")
-        _fsync(self._folder)
+        with _naming(self._root):
+            if self._quarantine.row_count:
+                quarantine = self._name(self._quarantine, f"{stem}.quarantine.parquet")
+            answers = self._name(self._answers, f"{stem}.parquet")
+            for folder in (self._folder, self._folder.parent):
+                _fsync(folder)
         return answers, quarantine
 
     def _name(self, file: "_TemporaryParquet", name: str) -> str:
@@ -143,8 +227,12 @@ class _TemporaryParquet:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(descriptor, "wb")
         self._schema = schema
-        self._writer: Any = pa.parquet.ParquetWriter(self._file, schema, compression="zstd")
         self.row_count = 0
+        try:
+            self._writer: Any = pa.parquet.ParquetWriter(self._file, schema, compression="zstd")
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def write(self, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -159,10 +247,33 @@ class _TemporaryParquet:
         self._path.replace(target)
 
     def discard(self) -> None:
-        if not self._file.closed:
-            self._writer.close()
-            self._file.close()
         self._path.unlink(missing_ok=True)
+        # What is still in memory goes to a file without a name; a full disk refuses it once more.
+        for part in (self._writer, self._file):
+            with suppress(OSError, pa.ArrowException):
+                part.close()
+
+
+@contextmanager
+def _naming(root: Path) -> Iterator[None]:
+    """Turn what the operating system says about a file into one line about the archive."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NO_ROOM:
+            raise DiskFullError(
+                f"the archive {root} has no room ({reason}): nothing was recorded; make room "
+                "there, and run the night again"
+            ) from error
+        raise ArchiveWriteError(
+            f"the archive {root} can't be written ({reason}): nothing was recorded; correct the "
+            "folder's permissions or its disk, and run the night again"
+        ) from error
+
+
+def _in_megabytes(count: int) -> str:
+    return f"{count / _MEGABYTE:.1f}"
 
 
 def _fsync(folder: Path) -> None:

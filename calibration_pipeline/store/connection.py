@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import DatabaseUnavailableError
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.schema import require_current_revision
@@ -11,8 +13,22 @@ from calibration_pipeline.store.schema import require_current_revision
 Database = sa.Engine
 """What other layers call a connection that they don't look into."""
 
+PASSING_DATABASE_ERRORS: tuple[type[Exception], ...] = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    psycopg.OperationalError,
+)
+"""What the database says when it is stopped, out of room, or busy: another try may succeed."""
 
-def open_database(database_url: str | None, home: Path, *, check_revision: bool = True) -> Database:
+
+def open_database(
+    database_url: str | None,
+    home: Path,
+    *,
+    check_revision: bool = True,
+    read_only: bool = False,
+    create: bool = True,
+) -> Database:
     """Connect to the database that was named, or to the embedded one, started if need be.
 
     Parameters
@@ -23,15 +39,22 @@ def open_database(database_url: str | None, home: Path, *, check_revision: bool 
         Folder of the embedded server's files.
     check_revision
         Refuse a schema that this version of the program doesn't know.
+    read_only
+        Let PostgreSQL refuse every change.
+    create
+        Make the embedded database if there is none yet.
 
     Raises
     ------
     DatabaseUnavailableError
-        It can't be reached, or can't be started.
+        It can't be reached or started, or there is none yet and none is to be made.
     SchemaRevisionError
         Its schema isn't at the revision needed; the message names the command that mends it.
     """
-    engine = open_engine(database_url or EmbeddedServer(home).start())
+    server = EmbeddedServer(home)
+    if not (database_url or create or server.exists()):
+        raise DatabaseUnavailableError(f"nothing here yet ({home}): run `calibrate migrate` first")
+    engine = open_engine(database_url or server.start(), read_only=read_only)
     if check_revision:
         require_current_revision(engine)
     return engine

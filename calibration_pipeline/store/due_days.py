@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from calibration_pipeline.store import extraction, history, late_answers
+from calibration_pipeline.store import deletions, extraction, history, late_answers
 from calibration_pipeline.store.archive import Archive
 
 
@@ -19,6 +19,7 @@ def extract_days_due(
     folded_through: date | None,
     *,
     refresh: bool = False,
+    fence_token: int | None = None,
 ) -> None:
     """Archive the days that are due before a night, oldest first.
 
@@ -32,12 +33,21 @@ def extract_days_due(
         The last day in the carried information that the night starts from; None if there is none.
     refresh
         Read all archived days that are yet to be folded, even where nothing seems to have changed.
+    fence_token
+        Of the calibration lock, for a run.
+
+    Raises
+    ------
+    NightBlockedError
+        Answers that the night needs have been deleted.
     """
     search_started = late_answers.start_search(engine)
     for day in days_due(
         engine, archive, timezone, night, window_days, folded_through, refresh=refresh
     ):
-        extraction.extract_day(engine, archive, day, timezone, key, refresh=refresh)
+        extraction.extract_day(
+            engine, archive, day, timezone, key, refresh=refresh, fence_token=fence_token
+        )
     late_answers.record_search(engine, search_started)
 
 
@@ -61,11 +71,21 @@ def days_due(
     - Days that every run has passed over: they are yet to be folded, too.
     - Archived days for which answers have arrived late, folded ones included: these are archived
       for the record and never folded again.
+
+    Deleted days are never among them.
+
+    Raises
+    ------
+    NightBlockedError
+        A day that the night needs has been deleted: without it the night would come out otherwise.
     """
-    due = set(history.days_passed_over(engine, night))
-    with engine.connect() as connection:
-        due |= set(late_answers.days_behind(connection, timezone))
     last_folded = folded_through or night - timedelta(days=window_days)
+    with engine.connect() as connection:
+        first_needed = last_folded + timedelta(days=1)
+        deletions.require_kept(connection, first_needed, needed_for=f"the night of {night}")
+        due = set(late_answers.days_behind(connection, timezone))
+        cut = deletions.retention_cut(connection) or date.min
+    due |= {day for day in history.days_passed_over(engine, night) if day >= cut}
     unfolded = [last_folded + timedelta(days=n) for n in range(1, (night - last_folded).days)]
     if unfolded:
         due |= set(extraction.changed_days(engine, archive, unfolded[0], unfolded[-1], timezone))

@@ -104,6 +104,10 @@ class EmbeddedServer:
             if folder.exists():
                 shutil.rmtree(folder)
 
+    def exists(self) -> bool:
+        """Whether the server's data have been created; changes nothing."""
+        return files.locate(self.home).data.exists()
+
     def is_running(self) -> bool:
         """Whether the server runs and takes connections."""
         cluster = files.locate(self.home)

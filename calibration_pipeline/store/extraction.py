@@ -1,9 +1,9 @@
 """Extraction of days: from the response log into the archive, once per state of the source."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,17 +13,23 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from calibration_pipeline.records import DayRevision
-from calibration_pipeline.store import revisions
-from calibration_pipeline.store.archive import Archive, DayWriter
+from calibration_pipeline.store import deletions, revisions
+from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_format import ANSWER_COLUMNS, PSEUDONYM
 from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.lock import check_fence
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.quarantine import session_starts, sort_out
 from calibration_pipeline.store.revisions import newest_revisions, read_day
 from calibration_pipeline.store.sources import native
-from calibration_pipeline.store.tables import candidate_map
+from calibration_pipeline.store.suppression import suppressed
+from calibration_pipeline.store.tables import candidate_map, suppressions
+from calibration_pipeline.store.turns import Turn, taking_turns
 
 __all__ = ["changed_days", "extract_day", "newest_revisions", "read_day", "whole_sessions"]
+
+BYTES_PER_ROW = 100
+"""What an archived answer takes at most; 20 to 60 were seen."""
 
 
 def extract_day(
@@ -33,11 +39,12 @@ def extract_day(
     timezone: ZoneInfo,
     key: bytes,
     refresh: bool = False,
+    fence_token: int | None = None,
 ) -> DayRevision:
     """Archive the sessions that started on a local day, unless that has been done.
 
     Bad rows are quarantined with a reason, and with them the sessions that lose an answer. A day
-    without rows gives an empty revision.
+    without rows gives an empty revision. Sessions of erased candidates are left out and counted.
 
     Parameters
     ----------
@@ -45,32 +52,54 @@ def extract_day(
         Of the pseudonyms.
     refresh
         Read the day even if nothing seems to have changed.
+    fence_token
+        Of the calibration lock, for a run; without one, whoever extracts can't have lost it.
 
     Returns
     -------
     DayRevision
         The recorded revision if the day would give the same again, else a new one beside it.
+
+    Raises
+    ------
+    NightBlockedError
+        The day's answers have been deleted.
+    DiskFullError, ArchiveWriteError
+        There is no room, or the archive can't be written; nothing is recorded.
+    LockLostError
+        Another calibration has taken the lock since.
     """
-    if not refresh:
-        with engine.connect() as connection:
-            recorded = revisions.unchanged(connection, archive, day, timezone)
-        if recorded is not None:
-            return recorded
-    # One view of the source for its fingerprint and its rows. LOCK comes first because it waits
-    # without taking that view: what another extraction has just recorded is then seen.
-    snapshot = engine.connect().execution_options(isolation_level="REPEATABLE READ")
-    with snapshot as connection, connection.begin():
-        connection.execute(
-            sa.text("LOCK TABLE calibration.archive_revisions IN SHARE ROW EXCLUSIVE MODE")
+    with engine.connect() as connection:
+        deletions.require_kept(connection, day)
+        recorded = None if refresh else revisions.unchanged(connection, archive, day, timezone)
+    if recorded is not None:
+        return recorded
+    with engine.connect() as connection, taking_turns(connection, Turn.EXTRACTION):
+        # One view of the source for its fingerprint and its rows; it is taken after the wait, so
+        # that what another extraction has just recorded is seen.
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            if fence_token is not None:
+                check_fence(connection, fence_token)
+            deletions.require_kept(connection, day)
+            return _extract(connection, archive, day, timezone, key)
+
+
+def _extract(
+    connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo, key: bytes
+) -> DayRevision:
+    fingerprint = native.fingerprints(connection, day, day, timezone)[day]
+    archive.require_room(fingerprint.row_count * BYTES_PER_ROW)
+    erased = suppressed(connection).erased
+    with archive.write_day(day) as writer:
+        extraction = DayExtraction(writer, key, erased)
+        for rows in whole_sessions(native.stream_day(connection, day, timezone)):
+            extraction.add(rows)
+        _remember_candidates(connection, extraction.candidates)
+        found = extraction.revision(day)
+        return revisions.record(
+            connection, archive, writer, found, fingerprint, timezone, extraction.erased_sessions
         )
-        fingerprint = native.fingerprints(connection, day, day, timezone)[day]
-        with archive.write_day(day) as writer:
-            extraction = _DayExtraction(writer, key)
-            for rows in whole_sessions(native.stream_day(connection, day, timezone)):
-                extraction.add(rows)
-            _remember_candidates(connection, extraction.candidates)
-            found = extraction.revision(day)
-            return revisions.record(connection, archive, writer, found, fingerprint, timezone)
 
 
 def changed_days(
@@ -97,12 +126,41 @@ def whole_sessions(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-class _DayExtraction:
-    """A day under extraction: counts so far, and the ordinals given to sessions and candidates."""
+class AnswerWriter(Protocol):
+    """Takes the rows of a day: `DayWriter` into files, a dry run into memory."""
 
-    def __init__(self, writer: DayWriter, key: bytes) -> None:
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the answers written so far."""
+        ...
+
+    def write(self, rows: pa.Table) -> None:
+        """Append answers, in canonical order."""
+
+    def write_quarantine(self, rows: pa.Table) -> None:
+        """Append rows that were left out, each with its reason."""
+
+
+class DayExtraction:
+    """A day under extraction: counts so far, and the ordinals given to sessions and candidates.
+
+    Parameters
+    ----------
+    writer
+        Takes what is kept, and what is quarantined.
+    key
+        Of the pseudonyms.
+    erased
+        Pseudonyms of candidates whose sessions are left out, wherever the source has them from.
+    """
+
+    def __init__(
+        self, writer: AnswerWriter, key: bytes, erased: Collection[bytes] = frozenset()
+    ) -> None:
         self._writer = writer
         self._key = key
+        self._erased = erased
+        self.erased_sessions = 0
         self._response_count = 0
         self._session_count = 0
         self._quarantine_counts: Counter[str] = Counter()
@@ -110,7 +168,10 @@ class _DayExtraction:
         self.candidates: dict[bytes, str] = {}
 
     def add(self, rows: pa.Table) -> None:
-        """Take in whole sessions: quarantine, pseudonymise, write."""
+        """Take in whole sessions: leave out, quarantine, pseudonymise, write."""
+        rows = self._without_erased(rows)
+        if not rows.num_rows:
+            return
         sorted_out = sort_out(rows)
         kept, left_out = sorted_out.kept, sorted_out.left_out
         self._quarantine_counts.update(left_out["reason"].to_pylist())
@@ -141,6 +202,17 @@ class _DayExtraction:
             quarantine_counts=dict(sorted(self._quarantine_counts.items())),
         )
 
+    def _without_erased(self, rows: pa.Table) -> pa.Table:
+        if not self._erased:
+            return rows
+        encoded = pc.dictionary_encode(rows["candidate_id"].combine_chunks())
+        pseudonyms = pseudonyms_of(self._key, "candidate", encoded.dictionary.to_pylist())
+        is_erased = np.array([pseudonym in self._erased for pseudonym in pseudonyms])
+        session = np.cumsum(session_starts(rows)) - 1
+        left_out = np.unique(session[is_erased[encoded.indices.to_numpy()]])
+        self.erased_sessions += len(left_out)
+        return rows.filter(pa.array(~np.isin(session, left_out)))
+
     def _candidates_of(self, first_rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
         ordinals = self._candidate_ordinals
         return np.array(
@@ -161,7 +233,7 @@ class _DayExtraction:
 
 
 def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]) -> None:
-    """Add to the map those that it lacks."""
+    """Add to the map those that it lacks, but for those who have been forgotten."""
     staging = sa.Table(
         "seen_candidates",
         sa.MetaData(),
@@ -173,8 +245,9 @@ def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]
     staging.create(connection)
     names = ("pseudonym", "candidate_id")
     copy_rows(connection, staging, names, candidates.items())
+    is_forgotten = sa.exists().where(suppressions.c.pseudonym == staging.c.pseudonym)
     connection.execute(
         postgresql.insert(candidate_map)
-        .from_select(names, sa.select(staging))
+        .from_select(names, sa.select(staging).where(~is_forgotten))
         .on_conflict_do_nothing()
     )

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from calibration_pipeline.store import revisions
+from calibration_pipeline.store import deletions, revisions
 from calibration_pipeline.store.sources import native
 from calibration_pipeline.store.tables import source_checks, source_observations
 
@@ -37,7 +37,9 @@ LONGEST_TRANSACTION = timedelta(days=1)
 
 # Each folded day of the chain of states that ends with the newest one that had folded through
 # :folded_through, beside its newest revision. A day without an archive when its turn came was
-# folded as nothing, which an empty revision is as well. The primary keys serve every join.
+# folded as nothing, which an empty revision is as well. Where candidates were erased from what was
+# folded, the revision in its place counts: what was taken out isn't late. Nor is there anything to
+# say of days that have been deleted. The primary keys serve every join.
 _FOLDED_DAYS = """
 WITH RECURSIVE chain AS (
     (SELECT partition, attempt, parent_partition, parent_attempt, folded_through
@@ -53,12 +55,19 @@ WITH RECURSIVE chain AS (
     FROM calibration.archive_revisions
     WHERE day > (SELECT min(folded_through) FROM chain)
       AND day <= (SELECT max(folded_through) FROM chain)
+      AND day >= coalesce((SELECT max(deleted_before) FROM calibration.retention_runs), '-infinity')
     ORDER BY day, revision DESC
+), kept AS (
+    SELECT f.day, f.revision
+    FROM chain JOIN calibration.state_folds AS f USING (partition, attempt)
+    UNION
+    SELECT day, d.replaced_by
+    FROM kept JOIN calibration.archive_deletions AS d USING (day, revision)
+    WHERE d.replaced_by IS NOT NULL
 ), folded AS (
-    SELECT f.day, f.digest, r.response_count
-    FROM chain
-    JOIN calibration.state_folds AS f USING (partition, attempt)
-    JOIN calibration.archive_revisions AS r USING (day, revision)
+    SELECT DISTINCT ON (day) day, r.digest, r.response_count
+    FROM kept JOIN calibration.archive_revisions AS r USING (day, revision)
+    ORDER BY day, revision DESC
 )
 SELECT day,
        CASE WHEN folded.digest IS NULL THEN newest.response_count > 0
@@ -163,12 +172,16 @@ def _observed_with_arrivals(
     ).one()
     if span.first is None:
         return {}
+    cut = deletions.retention_cut(connection)
+    first = span.first if cut is None else max(span.first, cut)
+    if span.last < first:
+        return {}
     since = connection.scalar(
         sa.select(source_checks.c.checked_through)
         .order_by(source_checks.c.check_id.desc())
         .limit(1)
     )
-    arrived = native.late_arrivals(connection, span.first, span.last, timezone, since)
+    arrived = native.late_arrivals(connection, first, span.last, timezone, since)
     if not arrived:
         return {}
     observed = revisions.observed(connection, min(arrived), max(arrived))

@@ -10,6 +10,7 @@ from typing import Literal
 from calibration_pipeline.errors import BadInputError
 
 PSEUDONYM_BYTES = 16
+KEY_FILE = "pseudonym.key"
 _KEY_BYTES = 32
 _MINIMUM_KEY_BYTES = 16
 
@@ -23,6 +24,17 @@ def pseudonyms_of(
     """
     prefix = f"{kind}\0".encode()
     return [hmac.digest(key, prefix + i.encode(), "sha256")[:PSEUDONYM_BYTES] for i in ids]
+
+
+def pseudonym_key(chosen: str | None, home: Path) -> bytes:
+    """Give the key that the operator has chosen, or the one kept in the home folder.
+
+    Raises
+    ------
+    BadInputError
+        The key file can't be used.
+    """
+    return chosen.encode() if chosen else load_or_create_key(home / KEY_FILE)
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.records import DayResponses, DayRevision
 from calibration_pipeline.store.archive import Archive, DayWriter
 from calibration_pipeline.store.day_arrays import READ_COLUMNS, day_responses
+from calibration_pipeline.store.deletions import kept_revision
 from calibration_pipeline.store.sources import native
 from calibration_pipeline.store.sources.native import Fingerprint
 from calibration_pipeline.store.tables import archive_revisions, source_observations
@@ -78,29 +79,18 @@ def record(
     found: DayRevision,
     fingerprint: Fingerprint,
     timezone: ZoneInfo,
+    erased_sessions: int = 0,
 ) -> DayRevision:
-    """Record an extraction, as a new revision unless it is the newest one over again."""
+    """Record an extraction, as a new revision unless it is the newest one over again.
+
+    `erased_sessions` were in the source and left out, because their candidates have been erased.
+    """
     newest = _newest(connection, found.day)
-    if newest is None or not _is_same(newest, found, timezone):
-        recorded = replace(found, revision=1 if newest is None else newest.revision + 1)
-        file_name, quarantine_file_name = writer.commit(recorded.revision)
-        connection.execute(
-            sa.insert(archive_revisions).values(
-                day=recorded.day,
-                revision=recorded.revision,
-                digest=recorded.digest,
-                file_name=file_name,
-                quarantine_file_name=quarantine_file_name,
-                response_count=recorded.response_count,
-                session_count=recorded.session_count,
-                quarantine_counts=recorded.quarantine_counts,
-                timezone=timezone.key,
-            )
-        )
-    else:
-        recorded = replace(found, revision=newest.revision)
-        if not archive.path(newest.file_name).exists():
-            writer.commit(recorded.revision)
+    recorded = replace(found, revision=number_of(connection, found, timezone))
+    if newest is None or newest.revision != recorded.revision:
+        insert_revision(connection, writer, recorded, timezone.key)
+    elif not archive.path(newest.file_name).exists():
+        writer.commit(recorded.revision)
     connection.execute(
         sa.insert(source_observations).values(
             day=recorded.day,
@@ -108,9 +98,55 @@ def record(
             row_count=fingerprint.row_count,
             latest_ingested_at=fingerprint.latest_ingested_at,
             checksum=fingerprint.checksum,
+            erased_sessions=erased_sessions,
         )
     )
     return recorded
+
+
+def insert_revision(
+    connection: sa.Connection, writer: DayWriter, revision: DayRevision, timezone: str
+) -> None:
+    """Give what was written its name, and record it; the row makes the file count."""
+    file_name, quarantine_file_name = writer.commit(revision.revision)
+    connection.execute(
+        sa.insert(archive_revisions).values(
+            day=revision.day,
+            revision=revision.revision,
+            digest=revision.digest,
+            file_name=file_name,
+            quarantine_file_name=quarantine_file_name,
+            response_count=revision.response_count,
+            session_count=revision.session_count,
+            quarantine_counts=revision.quarantine_counts,
+            timezone=timezone,
+        )
+    )
+
+
+def erased_sessions(connection: sa.Connection, day: date) -> int:
+    """Count the sessions that were left out of a day for having been erased, when last extracted.
+
+    Uses source_observations_day_idx.
+    """
+    o = source_observations.c
+    newest = sa.select(o.erased_sessions).where(o.day == day).order_by(o.observation_id.desc())
+    return int(connection.scalar(newest.limit(1)) or 0)
+
+
+def newest_number(connection: sa.Connection, day: date) -> int:
+    """Give the number of a day's newest revision; 0 if it was never extracted."""
+    newest = _newest(connection, day)
+    return 0 if newest is None else int(newest.revision)
+
+
+def number_of(connection: sa.Connection, found: DayRevision, timezone: ZoneInfo) -> int:
+    """Give the number that an extraction has or gets: the newest one's if it is that over again."""
+    newest = _newest(connection, found.day)
+    if newest is None:
+        return 1
+    same = _is_same(newest, found, timezone)
+    return int(newest.revision) if same else int(newest.revision) + 1
 
 
 def _is_same(row: sa.Row[Any], found: DayRevision, timezone: ZoneInfo) -> bool:
@@ -150,6 +186,8 @@ def read_day(
 ) -> DayResponses:
     """Read an archived day.
 
+    Of a revision from which candidates were erased, the one that stands in its place is read.
+
     Parameters
     ----------
     revision
@@ -158,15 +196,13 @@ def read_day(
     Raises
     ------
     NightBlockedError
-        The day was never extracted, or its file is missing or damaged.
+        The day was never extracted, was deleted, or its file is missing or damaged.
     """
     query = sa.select(archive_revisions).where(archive_revisions.c.day == day)
-    if revision is not None:
-        query = query.where(archive_revisions.c.revision == revision)
     with engine.connect() as connection:
-        row = connection.execute(
-            query.order_by(archive_revisions.c.revision.desc()).limit(1)
-        ).one_or_none()
+        wanted = newest_number(connection, day) if revision is None else revision
+        kept = kept_revision(connection, day, wanted)
+        row = connection.execute(query.where(archive_revisions.c.revision == kept)).one_or_none()
     if row is None:
         which = "" if revision is None else f" as revision {revision}"
         raise NightBlockedError(

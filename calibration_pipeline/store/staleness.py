@@ -97,10 +97,16 @@ class Staleness:
         )
 
 
-def read_staleness(engine: sa.Engine) -> Staleness:
-    """Find the stale nights; reads the headers of states, never their items."""
+def read_staleness(engine: sa.Engine, after: Sequence[AcceptedState] = ()) -> Staleness:
+    """Find the stale nights; reads the headers of states, never their items.
+
+    Parameters
+    ----------
+    after
+        States that a dry run would store next.
+    """
     with engine.connect() as connection:
-        states = _accepted_states(connection)
+        states = [*_accepted_states(connection), *after]
         found = stale_nights(states)
         return Staleness(
             nights=found,

@@ -1,5 +1,6 @@
 """How the programme stands: its nights, its version, and what is under way. Takes no lock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,15 +9,30 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calibration_pipeline.records import ItemKey
+from calibration_pipeline.store.aliases import CURRENT
+from calibration_pipeline.store.deletions import nights_touched_by_erasure
+from calibration_pipeline.store.drafts import StoredDraft, list_drafts
 from calibration_pipeline.store.late_answers import LateDay, late_answers
 from calibration_pipeline.store.lock import LockHolder, current_holder
+from calibration_pipeline.store.publication_switch import PublicationSwitch, read_switch
 from calibration_pipeline.store.staleness import Staleness, read_staleness
-from calibration_pipeline.store.tables import calibration_states, run_outcomes, runs, state_items
+from calibration_pipeline.store.tables import (
+    aliases,
+    calibration_states,
+    run_outcomes,
+    runs,
+    snapshots,
+    state_items,
+    state_scales,
+)
 
 
 @dataclass(frozen=True)
 class EndedNight:
-    """A night and how its newest run ended; 'failed' where it crashed."""
+    """A night and how its newest run ended; 'failed' where it crashed.
+
+    `has_fit`: whether its newest try was fitted, so that a rejected one could be accepted.
+    """
 
     night: date
     outcome: str
@@ -24,6 +40,16 @@ class EndedNight:
     triggered_by: str
     started_at: datetime
     finished_at: datetime | None
+    has_fit: bool = False
+
+
+@dataclass(frozen=True)
+class FailedDraft:
+    """A version that failed its audit and is kept to be looked at."""
+
+    draft_id: int
+    night: date
+    rules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +70,14 @@ class ProgrammeStatus:
         Answers that came for days which the newest accepted state has folded in already.
     contradicted
         Items whose carried information that state has dropped.
+    published_at
+        When the version that engines read was published; None before the first.
+    switch
+        The newest decision on publication's switch; None if there was none.
+    failed_drafts
+        Versions that failed their audit, newest first.
+    erased_nights
+        Nights that were computed with answers which have been erased since, oldest first.
     """
 
     newest_night: EndedNight | None
@@ -52,6 +86,10 @@ class ProgrammeStatus:
     staleness: Staleness
     late: tuple[LateDay, ...]
     contradicted: tuple[ItemKey, ...]
+    published_at: datetime | None = None
+    switch: PublicationSwitch | None = None
+    failed_drafts: tuple[FailedDraft, ...] = ()
+    erased_nights: tuple[date, ...] = ()
 
 
 def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
@@ -62,6 +100,8 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
         done = _nights_done(connection)
         state = _newest_accepted_state(connection)
         contradicted = _contradicted_items(connection, state) if state else ()
+        published_at = _published_at(connection)
+        touched = nights_touched_by_erasure(connection)
     folded_through = state.folded_through if state else None
     return ProgrammeStatus(
         newest_night=newest_night,
@@ -70,6 +110,10 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
         staleness=read_staleness(engine),
         late=late_answers(engine, folded_through, timezone) if folded_through else (),
         contradicted=contradicted,
+        published_at=published_at,
+        switch=read_switch(engine),
+        failed_drafts=tuple(map(_failed_draft, _failed(list_drafts(engine)))),
+        erased_nights=tuple(sorted({night.partition for night in touched})),
     )
 
 
@@ -81,7 +125,7 @@ def _newest_ended_night(connection: sa.Connection, running: LockHolder | None) -
         sa.select(
             runs.c.partition,
             outcome,
-            reason,
+            reason.label("reason"),
             runs.c.triggered_by,
             runs.c.started_at,
             run_outcomes.c.finished_at,
@@ -94,7 +138,42 @@ def _newest_ended_night(connection: sa.Connection, running: LockHolder | None) -
         is_over = run_outcomes.c.run_id.is_not(None) | (runs.c.started_at < running.since)
         query = query.where(is_over)
     row = connection.execute(query).one_or_none()
-    return None if row is None else EndedNight(*row)
+    if row is None:
+        return None
+    return EndedNight(
+        row.partition,
+        row.outcome,
+        row.reason,
+        row.triggered_by,
+        row.started_at,
+        row.finished_at,
+        _has_fit(connection, row.partition),
+    )
+
+
+def _has_fit(connection: sa.Connection, night: date) -> bool:
+    header, scale = calibration_states.c, state_scales.c
+    newest = sa.select(sa.func.max(header.attempt)).where(header.partition == night)
+    of_newest_try = (scale.partition == night) & (scale.attempt == newest.scalar_subquery())
+    return bool(connection.scalar(sa.select(sa.exists().where(of_newest_try, scale.fitted))))
+
+
+def _published_at(connection: sa.Connection) -> datetime | None:
+    query = (
+        sa.select(snapshots.c.published_at)
+        .join(aliases, aliases.c.version == snapshots.c.version)
+        .where(aliases.c.alias == CURRENT)
+    )
+    return connection.scalar(query)
+
+
+def _failed(drafts: Sequence[StoredDraft]) -> list[StoredDraft]:
+    return [draft for draft in drafts if draft.state == "failed"]
+
+
+def _failed_draft(stored: StoredDraft) -> FailedDraft:
+    rules = tuple(finding.rule for finding in stored.findings if not finding.passed)
+    return FailedDraft(stored.draft_id, stored.draft.partition, rules)
 
 
 def _nights_done(connection: sa.Connection) -> tuple[date, ...]:

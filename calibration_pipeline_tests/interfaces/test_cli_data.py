@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.store.schema import database_revision, head_revision
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 BANK = """item_id,discrimination,difficulty,guessing,is_anchor
 A,1.2,-0.5,0.2,true
@@ -209,7 +210,7 @@ def real_process(*arguments: object, **environment: str) -> subprocess.Completed
         [sys.executable, "-c", _MAIN, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env={k: v for k, v in os.environ.items() if not k.startswith("CALIBRATION_")} | environment,
         check=False,
     )

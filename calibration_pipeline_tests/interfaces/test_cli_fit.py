@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 from calibration_pipeline_tests.reference_data import reference_file
 
 ITEM_COLUMNS = [
@@ -265,7 +266,7 @@ def run_on_a_terminal(*arguments: object) -> str:
         pass
     finally:
         os.close(ours)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
     return shown.decode()
 
 

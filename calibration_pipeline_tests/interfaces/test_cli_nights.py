@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 
 from calibration_pipeline.interfaces.cli import main
 from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.runs import open_run
 from calibration_pipeline.store.snapshots import current_version
-from calibration_pipeline_tests.processes import PROJECT
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
 from calibration_pipeline_tests.programme import (
     FIRST,
     LAST,
@@ -116,6 +117,121 @@ def test_a_night_that_publishes_nothing_ends_with_1_and_its_reason(operator: Ope
     assert "outside [2.0, 5.0]" in shown.stdout
     assert "Traceback" not in shown.output
     assert current_version(operator.programme.engine) is None
+
+
+def test_a_dry_run_prints_everything_and_writes_nothing(operator: Operator) -> None:
+    operator("night", "--date", FIRST)
+    result = operator("night", "--date", NIGHTS[1], "--dry-run", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert (row["outcome"], row["responses"], row["version"]) == ("completed", 1800, 2)
+    assert row["publication"] == {"version": 2, "is_new": True, "current": 2, "held_back": ""}
+    assert sum(items["items"] for items in row["items"]) == 150
+    assert all(found["passed"] for found in row["audit"])
+    assert row["links"][0]["scale"] == "main"
+    changes = [abs(mover["change"]) for mover in row["movers"]]
+    assert changes == sorted(changes, reverse=True)
+    assert result.stderr.splitlines()[-1] == "A dry run: nothing was written."
+    table = operator("night", "--date", NIGHTS[1], "--dry-run")
+    for text in ("2 would be published", row["state_digest"], "Credible", "anchor", "Largest"):
+        assert text in table.stdout
+    assert operator.programme.scalar(RECORDED) == 1
+    real = json.loads(operator("night", "--date", NIGHTS[1], "--json").stdout)[0]
+    assert {name: row[name] for name in real if name != "seconds"} == {
+        name: value for name, value in real.items() if name != "seconds"
+    }
+
+
+def test_a_dry_run_ends_as_the_night_would(operator: Operator) -> None:
+    strict = {"CALIBRATION_POLICY__POPULATION_SD_RANGE": "2.0,5.0"}
+    result = operator("backfill", "--from", FIRST, "--to", NIGHTS[1], "--dry-run", **strict)
+    assert result.exit_code == 1
+    assert "none would be published" in result.stdout
+    assert "outside [2.0, 5.0]" in result.stdout
+    assert operator.programme.scalar(RECORDED) == 0
+
+
+def test_where_there_is_nothing_yet_a_dry_run_makes_nothing(
+    operator: Operator, tmp_path: Path
+) -> None:
+    home = tmp_path / "elsewhere" / "home"
+    unset = {"CALIBRATION_DATABASE_URL": "", "CALIBRATION_HOME": str(home)}
+    result = operator("night", "--date", FIRST, "--dry-run", **unset)
+    assert result.exit_code == 1
+    assert "run `calibrate migrate`" in the_line(result)
+    assert not home.parent.exists()
+
+
+def test_a_rejected_night_is_accepted_with_a_reason(operator: Operator) -> None:
+    strict = {"CALIBRATION_POLICY__POPULATION_SD_RANGE": "2.0,5.0"}
+    night = ("night", "--date", FIRST)
+    accept = (*night, "--accept-rejected", "--reason", "a strong cohort")
+    assert operator(*accept, **strict).exit_code == 2
+    assert operator(*night, **strict).exit_code == 1
+    result = operator(*accept, "--json", **strict)
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)
+    assert (row["outcome"], row["version"]) == ("completed", 1)
+    assert "accepted all the same by" in row["reason"]
+    assert row["reason"].endswith("a strong cohort")
+    assert f"{FIRST} was accepted in spite of" in result.stderr.splitlines()[-1]
+    again = operator(*accept, **strict)
+    assert again.exit_code == 2
+    assert "there is nothing to decide" in the_line(again)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--accept-rejected", "--reason", "x"),
+        ("--date", "2026-01-01", "--accept-rejected"),
+        ("--date", "2026-01-01", "--reason", "x"),
+        ("--date", "2026-01-01", "--accept-rejected", "--reason", "x", "--dry-run"),
+    ],
+)
+def test_an_acceptance_names_its_night_and_its_reason(options: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, ["night", *options])
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+
+
+def test_the_run_log_tells_who_ran_what(operator: Operator) -> None:
+    assert "No night has been run yet." in operator("runs", "list").stderr
+    operator("night", "--date", FIRST, "--triggered-by", "cohort_end")
+    strict = {"CALIBRATION_POLICY__POPULATION_SD_RANGE": "2.0,5.0"}
+    operator("night", "--date", NIGHTS[1], **strict)
+    newest, oldest = json.loads(operator("runs", "list", "--json").stdout)
+    assert (newest["night"], newest["outcome"]) == (str(NIGHTS[1]), "rejected")
+    assert newest["configuration"]["population_sd_range"] == [2.0, 5.0]
+    assert (oldest["triggered_by"], oldest["counts"]["version"]) == ("cohort_end", 1)
+    assert oldest["package_versions"]["numpy"]
+    (only,) = json.loads(operator("runs", "list", "--night", FIRST, "--json").stdout)
+    assert only == oldest
+    listed = operator("runs", "list", "--limit", 1).stdout
+    assert newest["run_id"][:8] in listed
+    assert oldest["run_id"][:8] not in listed
+    shown = operator("runs", "show", oldest["run_id"][:8]).stdout
+    for text in (oldest["run_id"], "cohort_end", "seconds of item fits", "version of numpy"):
+        assert text in shown
+    one = json.loads(operator("runs", "show", newest["run_id"], "--json").stdout)
+    assert one == newest
+    for unknown in ("ffffffff-ffff", "%", ""):
+        result = operator("runs", "show", unknown)
+        assert result.exit_code == 2
+        assert "`calibrate runs list` shows the ids" in the_line(result)
+
+
+def test_a_run_that_is_not_over_is_under_way(operator: Operator) -> None:
+    open_run(
+        operator.programme.engine,
+        partition=FIRST,
+        triggered_by="the schedule",
+        configuration={},
+        package_versions={},
+    )
+    (run,) = json.loads(operator("runs", "list", "--json").stdout)
+    assert (run["outcome"], run["finished_at"], run["counts"]) == ("under way", None, {})
+    assert "not yet" in operator("runs", "show", run["run_id"]).stdout
 
 
 def test_an_empty_night_is_no_failure(operator: Operator) -> None:
@@ -242,7 +358,7 @@ def test_a_real_process_calibrates_a_night_without_pytorch(operator: Operator) -
         [sys.executable, "-c", NIGHT, "night", "--date", str(FIRST), "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
         | operator.environment,
         check=False,

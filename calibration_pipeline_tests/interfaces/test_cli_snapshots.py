@@ -8,31 +8,23 @@ import pyarrow.parquet
 import pytest
 import sqlalchemy as sa
 
-from calibration_pipeline.store import snapshots, states
-from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store import states
 from calibration_pipeline.store.snapshot_files import MANIFEST_KEY
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
-from calibration_pipeline_tests.store.examples import PASSED, draft, snapshot_items, state
+from calibration_pipeline_tests.store.examples import snapshot_items, state
+from calibration_pipeline_tests.store.publishing import published
 
 
 @pytest.fixture
-def published(engine: sa.Engine, run_id: str) -> sa.Engine:
+def two_versions(engine: sa.Engine, run_id: str) -> sa.Engine:
     """Two versions; the second is current."""
     states.write_state(engine, state(), run_id)
-    with CalibrationLock(engine, "a test") as lock:
-        for parent, n_items in ((None, 3), (1, 4)):
-            snapshots.publish(
-                engine,
-                draft(run_id, parent_version=parent),
-                snapshot_items(n_items),
-                PASSED,
-                fence_token=lock.token,
-                moved_by="a test",
-            )
+    for n_items in (3, 4):
+        published(engine, run_id, snapshot_items(n_items))
     return engine
 
 
-def test_versions_are_listed_newest_first(on_database: Calibrate, published: sa.Engine) -> None:
+def test_versions_are_listed_newest_first(on_database: Calibrate, two_versions: sa.Engine) -> None:
     rows = json.loads(on_database("snapshots", "list", "--json").stdout)
     assert [(row["version"], row["is_current"]) for row in rows] == [(2, True), (1, False)]
     assert rows[0]["partition"] == "2026-03-01"
@@ -51,7 +43,7 @@ def test_before_the_first_publication_the_list_is_empty(on_database: Calibrate) 
 
 
 def test_a_version_shows_its_manifest_audit_counts_and_items(
-    on_database: Calibrate, published: sa.Engine
+    on_database: Calibrate, two_versions: sa.Engine
 ) -> None:
     result = on_database("snapshots", "show", "current", "--rows", 2, "--json")
     document = json.loads(result.stdout)
@@ -73,7 +65,7 @@ def test_a_version_shows_its_manifest_audit_counts_and_items(
 @pytest.mark.parametrize("command", ["show", "export"])
 def test_a_version_that_does_not_exist_is_named(
     on_database: Calibrate,
-    published: sa.Engine,
+    two_versions: sa.Engine,
     tmp_path: Path,
     command: str,
     version: str,
@@ -89,7 +81,7 @@ def test_a_version_that_does_not_exist_is_named(
 
 
 def test_every_format_holds_the_same_numbers(
-    on_database: Calibrate, published: sa.Engine, tmp_path: Path
+    on_database: Calibrate, two_versions: sa.Engine, tmp_path: Path
 ) -> None:
     paths = {suffix: tmp_path / f"items.{suffix}" for suffix in ("csv", "parquet", "json")}
     for path in paths.values():
@@ -110,7 +102,7 @@ def test_every_format_holds_the_same_numbers(
 
 
 def test_an_export_is_the_same_every_time(
-    on_database: Calibrate, published: sa.Engine, tmp_path: Path
+    on_database: Calibrate, two_versions: sa.Engine, tmp_path: Path
 ) -> None:
     for suffix in ("csv", "parquet", "json"):
         one, two = tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"
@@ -120,7 +112,7 @@ def test_an_export_is_the_same_every_time(
 
 
 def test_a_file_is_written_over_only_when_told(
-    on_database: Calibrate, published: sa.Engine, tmp_path: Path
+    on_database: Calibrate, two_versions: sa.Engine, tmp_path: Path
 ) -> None:
     out = tmp_path / "items.csv"
     out.write_text("mine")
@@ -137,7 +129,7 @@ def test_a_file_is_written_over_only_when_told(
     [("items.xlsx", "end it in .csv, .json, .parquet"), ("absent/items.csv", "can't be written")],
 )
 def test_a_file_that_cannot_be_written_is_named(
-    on_database: Calibrate, published: sa.Engine, tmp_path: Path, name: str, expected: str
+    on_database: Calibrate, two_versions: sa.Engine, tmp_path: Path, name: str, expected: str
 ) -> None:
     result = on_database("snapshots", "export", 1, "--out", tmp_path / name)
     assert result.exit_code == 2

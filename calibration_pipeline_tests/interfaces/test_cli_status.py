@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,30 +16,34 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
-from calibration_pipeline.interfaces.cli.status import (
+from calibration_pipeline.interfaces.cli.attention import (
     LONGEST_RUN,
     Schedule,
-    document,
-    lines,
+    low_disk,
     needs_attention,
+    next_command,
 )
+from calibration_pipeline.interfaces.cli.status import document, lines
 from calibration_pipeline.policy.catching_up import MAXIMUM_CATCH_UP_DAYS
 from calibration_pipeline.settings import Settings
-from calibration_pipeline.store import runs, snapshots
+from calibration_pipeline.store import runs
 from calibration_pipeline.store.late_answers import LateDay
 from calibration_pipeline.store.lock import CalibrationLock, LockHolder
+from calibration_pipeline.store.publication_switch import PublicationSwitch
 from calibration_pipeline.store.stale_nights import StaleNight
 from calibration_pipeline.store.staleness import CurrentVersion, Staleness
 from calibration_pipeline.store.states import write_state
-from calibration_pipeline.store.status import EndedNight, ProgrammeStatus
+from calibration_pipeline.store.status import EndedNight, FailedDraft, ProgrammeStatus
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
-from calibration_pipeline_tests.processes import PROJECT
-from calibration_pipeline_tests.store.examples import PASSED, draft, snapshot_items, state
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
+from calibration_pipeline_tests.store.examples import state
+from calibration_pipeline_tests.store.publishing import published
 
 ZURICH = ZoneInfo("Europe/Zurich")
 TODAY = date(2026, 6, 11)
 LAST_NIGHT = date(2026, 6, 10)
 MORNING = datetime(2026, 6, 11, 8, tzinfo=ZURICH)
+FREE = 40 * 2**30
 SETTINGS = Settings(first_day=date(2026, 1, 1))
 
 
@@ -60,22 +65,27 @@ def well(last: date = LAST_NIGHT, **changes: Any) -> ProgrammeStatus:
         staleness=Staleness((), CurrentVersion(34, last, "")),
         late=(),
         contradicted=(),
+        published_at=ended,
     )
     return replace(example, **changes)
 
 
 def problems(found: ProgrammeStatus, now: datetime = MORNING) -> list[str]:
-    return needs_attention(found, Schedule.at(now, found.done, SETTINGS))
+    return [p.text for p in needs_attention(found, Schedule.at(now, found.done, SETTINGS))]
+
+
+def command(found: ProgrammeStatus, now: datetime = MORNING) -> str:
+    return next_command(needs_attention(found, Schedule.at(now, found.done, SETTINGS)))
 
 
 def shown(found: ProgrammeStatus, now: datetime = MORNING) -> dict[str, str]:
     schedule = Schedule.at(now, found.done, SETTINGS)
-    return dict(lines(found, schedule, needs_attention(found, schedule)))
+    return dict(lines(found, schedule, needs_attention(found, schedule), FREE))
 
 
 def as_json(found: ProgrammeStatus, now: datetime = MORNING) -> dict[str, Any]:
     schedule = Schedule.at(now, found.done, SETTINGS)
-    return document(found, schedule, needs_attention(found, schedule))
+    return document(found, schedule, needs_attention(found, schedule), FREE)
 
 
 def stale(first: date, last: date) -> Staleness:
@@ -90,15 +100,17 @@ def test_a_programme_that_is_well_needs_nobody() -> None:
     assert problems(well()) == []
     assert shown(well()) == {
         "newest night": "2026-06-10 completed at 2026-06-11 04:03 CEST",
-        "current": "version 34 of 2026-06-10",
+        "current": "version 34 of 2026-06-10, published 4 hours ago",
         "next run": "2026-06-12 04:00 CEST, for 2026-06-11",
         "missing nights": "none",
         "stale nights": "none",
+        "disk free": "40.0 GiB",
     }
+    assert command(well()) == ""
 
 
 def test_before_the_first_night_nothing_is_wrong() -> None:
-    fresh = well(newest_night=None, done=(), staleness=Staleness((), None))
+    fresh = well(newest_night=None, done=(), staleness=Staleness((), None), published_at=None)
     assert problems(fresh) == []
     assert shown(fresh)["newest night"] == "none yet: `calibrate night` does one"
     assert as_json(fresh)["missing_nights"] is None
@@ -109,6 +121,54 @@ def test_a_newest_night_that_published_nothing_needs_somebody(outcome: str) -> N
     newest = replace(well().newest_night, outcome=outcome, reason="not converged")  # type: ignore[type-var]
     (problem,) = problems(well(newest_night=newest))
     assert problem == f"2026-06-10 published nothing ({outcome}): not converged"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "has_fit", "expected"),
+    [
+        ("rejected", True, "calibrate night --date 2026-06-10 --accept-rejected --reason TEXT"),
+        ("rejected", False, "calibrate night --date 2026-06-10 --refresh"),
+        ("audit_failed", True, "calibrate snapshots drafts"),
+        ("failed", False, "calibrate night --date 2026-06-10"),
+    ],
+)
+def test_the_next_command_is_named(outcome: str, has_fit: bool, expected: str) -> None:
+    newest = replace(well().newest_night, outcome=outcome, has_fit=has_fit)  # type: ignore[type-var]
+    found = well(newest_night=newest)
+    assert command(found) == expected
+    assert shown(found)["next command"] == f"`{expected}`"
+    assert as_json(found)["next_command"] == expected
+    assert command(well(TODAY - days(5))) == "calibrate backfill --from 2026-06-07"
+
+
+def test_a_frozen_publication_is_told_and_no_alarm() -> None:
+    since = datetime(2026, 6, 9, 12, tzinfo=UTC)
+    found = well(switch=PublicationSwitch(True, "an exam is on", "ada", since))
+    assert problems(found) == []
+    assert "frozen since 2026-06-09 12:00 UTC by ada: an exam is on" in shown(found)["publication"]
+    assert as_json(found)["publication"]["is_frozen"] is True
+    thawed = well(switch=PublicationSwitch(False, "over", "ada", since))
+    assert "publication" not in shown(thawed)
+
+
+def test_an_old_version_tells_its_age() -> None:
+    old = well(published_at=MORNING - days(9))
+    assert shown(old)["current"] == "version 34 of 2026-06-10, published 9 days ago"
+    assert as_json(old)["current"]["age_hours"] == 216.0
+
+
+def test_failed_drafts_are_named() -> None:
+    found = well(failed_drafts=(FailedDraft(7, date(2026, 6, 1), ("anchors_are_untouched",)),))
+    assert problems(found) == []
+    assert shown(found)["failed drafts"] == (
+        "7 of 2026-06-01 (anchors_are_untouched); `calibrate snapshots drafts` lists them"
+    )
+
+
+def test_a_disk_without_room_needs_somebody() -> None:
+    assert low_disk(512 * 2**20, 512) == []
+    (problem,) = low_disk(512 * 2**20 - 1, 512)
+    assert problem.text == "the disk has 511 MB free, an extraction leaves 512 MB"
 
 
 def test_an_empty_night_needs_nobody() -> None:
@@ -244,15 +304,7 @@ def calibrated_nights(engine: sa.Engine) -> Callable[..., list[str]]:
             reason = "" if outcome == "completed" else "not converged"
             runs.close_run(engine, run_id, outcome, counts={}, timings={}, reason=reason)
             found.append(run_id)
-        with CalibrationLock(engine, "a test") as lock:
-            snapshots.publish(
-                engine,
-                draft(run_id, partition=night, parent_version=None),
-                snapshot_items(),
-                PASSED,
-                fence_token=lock.token,
-                moved_by="a test",
-            )
+        published(engine, run_id, partition=night)
         return found
 
     return log
@@ -271,7 +323,11 @@ def test_the_command_reads_a_programme_that_is_well(
     found = read(result)
     assert found["needs_attention"] == []
     assert found["newest_night"]["night"] == str(YESTERDAY)
-    assert found["current"] == {"version": 1, "night": str(YESTERDAY), "stale_because": None}
+    current = found["current"]
+    assert (current["version"], current["night"]) == (1, str(YESTERDAY))
+    assert current["stale_because"] is None
+    assert 0 <= current["age_hours"] < 1
+    assert found["disk_free_bytes"] > 0
     assert (found["missing_nights"], found["running"], found["stale_nights"]) == (None, None, None)
     assert found["contradicted_items"] == [{"item_id": "i00001", "content_version": 2}]
     assert found["late_answers"] == {"answers": 0, "days": []}
@@ -333,6 +389,15 @@ def test_an_empty_programme_is_no_failure(on_database: Calibrate) -> None:
     assert "none yet: `calibrate night` does one" in result.stdout
 
 
+def test_nothing_is_made_where_there_is_nothing_yet(calibrate: Calibrate) -> None:
+    result = calibrate("status")
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert "nothing here yet" in line
+    assert "run `calibrate migrate`" in line
+    assert not Path(os.environ["CALIBRATION_HOME"]).exists()
+
+
 def test_a_database_that_is_not_migrated_or_not_there_is_one_line(
     calibrate: Calibrate, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,7 +424,7 @@ def test_a_monitor_need_not_wait_for_dagster(on_database: Calibrate, migrated_ur
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(PROJECT),

@@ -22,7 +22,7 @@ from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.schema import migrate
-from calibration_pipeline_tests.processes import PROJECT, python
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, python
 
 DEFINITIONS = """
 import dagster as dg
@@ -75,7 +75,7 @@ def record_a_run(project):
 
 def test_runs_events_and_schedules_are_found_by_other_processes(project):
     run_id, ref = record_a_run(project)
-    output, _ = python(REHYDRATE, ref, run_id, cwd=project).communicate(timeout=60)
+    output, _ = python(REHYDRATE, ref, run_id, cwd=project).communicate(timeout=PATIENCE_SECONDS)
     assert output.split()[-2:] == ["SUCCESS", "True"]
 
 
@@ -112,12 +112,12 @@ def test_dagster_dev_with_an_empty_environment_finds_what_the_command_line_store
             answer = ask(port, "{ runsOrError { ... on Runs { results { runId status } } } }", dev)
         finally:
             dev.send_signal(signal.SIGINT)
-            dev.wait(60)
+            dev.wait(PATIENCE_SECONDS)
     assert f'"runId": "{run_id}"' in answer.replace('":"', '": "')
     assert "SUCCESS" in answer
 
 
-def ask(port, query, process, seconds=90):
+def ask(port, query, process, seconds=PATIENCE_SECONDS):
     """Put a query to Dagster's web server as soon as it answers."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
@@ -127,7 +127,7 @@ def ask(port, query, process, seconds=90):
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - http, above
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - http, above
                 return response.read().decode()
         except OSError:
             assert process.poll() is None, "dagster dev ended"

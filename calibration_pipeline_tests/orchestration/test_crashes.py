@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from calibration_pipeline.errors import LockHeldError
 from calibration_pipeline.store.snapshots import current_version, read_manifest
 from calibration_pipeline.store.staleness import read_staleness
-from calibration_pipeline_tests.processes import PROJECT
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
 from calibration_pipeline_tests.programme import (
     ANSWERS_A_DAY,
     FIRST,
@@ -55,11 +55,11 @@ def killed_backfill(programme: Programme, dagster_url: str, moment: str) -> None
             _wait_for(programme, moment, process)
         finally:
             process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
 
 def _wait_for(programme: Programme, moment: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     nights = {"second": NIGHTS[1], "fifth": NIGHTS[4]}
     question = sa.text(moment)
     with programme.engine.connect() as connection:
@@ -73,7 +73,7 @@ def _wait_for(programme: Programme, moment: str, process: subprocess.Popen[bytes
 
 def run_again(programme: Programme) -> None:
     """PostgreSQL needs a moment to notice that the lock's holder is dead."""
-    for _ in range(100):
+    for _ in range(1000):
         try:
             programme.run(FIRST, DONE[-1])
         except LockHeldError:

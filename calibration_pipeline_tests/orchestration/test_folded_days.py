@@ -191,7 +191,8 @@ def test_under_a_longer_window_a_first_night_reads_the_days_before_it_as_they_ar
     """No night has read them yet, so there is no revision to repeat."""
     short, night = programme.with_policy(window_days=2), NIGHTS[3]
     short.run(night)
-    short.store().extract_day(FIRST)
+    with short.store() as store:
+        store.extract_day(FIRST)
     for day in (FIRST, NIGHTS[2]):
         programme.log_like(f"late {day}", day)
     programme.run(night)

@@ -150,8 +150,8 @@ def test_a_rejected_re_run_between_does_not_take_in_a_late_answer(
 
 
 def test_a_first_night_leaves_nothing_and_starts_from_nothing(programme: Programme) -> None:
-    store = programme.store()
-    store.extract_day(FIRST)
+    with programme.store() as store:
+        store.extract_day(FIRST)
     inputs = read_night_inputs(store, FIRST, POLICY)
     assert (inputs.parent, inputs.baselines, list(inputs.leaving)) == (None, {}, [])
     assert inputs.attempt == 1

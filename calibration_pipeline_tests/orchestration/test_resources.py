@@ -14,7 +14,7 @@ from calibration_pipeline.errors import LockHeldError, LockLostError
 from calibration_pipeline.orchestration.assets import calibration_snapshot
 from calibration_pipeline.store.snapshots import current_version
 from calibration_pipeline.store.tables import publication_fence, runs
-from calibration_pipeline_tests.processes import python
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, python
 from calibration_pipeline_tests.programme import FIRST, Programme
 
 HOLDER = """
@@ -25,11 +25,11 @@ from calibration_pipeline.settings import Settings
 url, home = sys.argv[1:]
 with open_store(Settings(database_url=url, home=Path(home)), "another process", "run 7"):
     print("holds", flush=True)
-    time.sleep(120)
+    time.sleep(600)
 """
 
 END_THE_HOLDER = """
-SELECT pg_terminate_backend(pid) FROM pg_locks
+SELECT pg_terminate_backend(pid, 10000) FROM pg_locks
 WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
@@ -46,7 +46,7 @@ def held_by_another_process(programme: Programme) -> Iterator[subprocess.Popen[s
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
 
 def test_a_second_run_is_refused_in_one_line_until_the_holder_is_killed(
@@ -60,7 +60,7 @@ def test_a_second_run_is_refused_in_one_line_until_the_holder_is_killed(
         assert programme.instance.get_runs_count() == 1
         assert programme.instance.get_runs()[0].status.value == "FAILURE"
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(PATIENCE_SECONDS)
         _wait_until_free(programme)
         assert programme.night(FIRST).outcome == "completed"
 
@@ -71,7 +71,7 @@ def _wait_until_free(programme: Programme) -> None:
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
         "(SELECT oid FROM pg_database WHERE datname = current_database())"
     )
-    for _ in range(100):
+    for _ in range(1000):
         if not programme.scalar(query):
             return
         programme.scalar("SELECT pg_sleep(0.05)")

@@ -145,7 +145,8 @@ def test_rebuilding_after_a_late_answer_gives_the_bytes_of_one_that_came_in_time
     A later day's late answer, which no night was told to read, stays out of all of them.
     """
     in_time, late, unread = programme, calibrated_copy, NIGHTS[6]
-    in_time.store().extract_day(answered)  # the day has two revisions here as well
+    with in_time.store() as store:
+        store.extract_day(answered)  # the day has two revisions here as well
     in_time.run(FIRST, NIGHTS[3])
     for each in (in_time, late):
         each.log_like("late", answered)

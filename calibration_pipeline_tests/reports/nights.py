@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration_pipeline.policy.audit import audit_snapshot
+from calibration_pipeline.policy.audit import WrittenSnapshot, audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import raise_flags
 from calibration_pipeline.policy.links import link_scales
@@ -67,6 +67,9 @@ def page_of_night(
     flags = raise_flags(state, parent, configuration)
     links = link_scales(state, flags, pool.bank, configuration)
     items = compose_snapshot(state, links, pool.bank, previous, configuration)
+    written = WrittenSnapshot(
+        items, links, 1.0, "digest", "digest", pool.bank, pool.anchors, previous, None
+    )
     return NightlyPage(
         day=days[-1].revision,
         state=state,
@@ -76,7 +79,7 @@ def page_of_night(
         items=items,
         previous=previous,
         version=(earlier.version or 0) + 1 if earlier else 1,
-        findings=audit_snapshot(items, links, pool.bank, pool.anchors, previous, configuration),
+        findings=audit_snapshot(written, configuration),
         bank=pool.bank,
         window_days=configuration.window_days,
     )

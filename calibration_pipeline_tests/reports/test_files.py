@@ -46,6 +46,18 @@ def test_a_second_attempt_replaces_the_page_and_leaves_nothing_behind(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["2026-03-01.html"]
 
 
+def test_what_a_killed_writer_left_beside_a_page_goes_with_the_next_attempt(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".2026-03-01.html.k1lled").write_text("half a pa")
+    (tmp_path / ".2026-03-02.html.wr1t1ng").write_text("another night's")
+    write_page(tmp_path, date(2026, 3, 1), page("x"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".2026-03-02.html.wr1t1ng",
+        "2026-03-01.html",
+    ]
+
+
 def test_index_lists_nights_newest_first_with_their_outcome(tmp_path: Path) -> None:
     write_page(tmp_path, date(2026, 2, 28), page("Published version 1."))
     write_page(tmp_path, date(2026, 3, 1), page("Rejected: a &lt; b."))

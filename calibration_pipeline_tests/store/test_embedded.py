@@ -19,7 +19,7 @@ from calibration_pipeline.store.embedded_account import server_account
 from calibration_pipeline.store.embedded_cluster import locate
 from calibration_pipeline.store.embedded_process import find_postmaster
 from calibration_pipeline_tests.database import connect
-from calibration_pipeline_tests.processes import python
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, python
 
 START_AND_WAIT = """
 import sys, time
@@ -61,7 +61,7 @@ def memories(server):
 def kill_and_wait(pid):
     process = psutil.Process(pid)
     process.kill()
-    psutil.wait_procs([process], timeout=10)
+    psutil.wait_procs([process], timeout=PATIENCE_SECONDS)
 
 
 def is_alive(pid):
@@ -123,7 +123,7 @@ def test_the_server_outlives_the_process_that_started_it(server, blow):
     assert owner.stdout.readline().strip() == server.url()
     remember(server, "written while the owner lived")
     owner.send_signal(blow)
-    owner.wait(10)
+    owner.wait(PATIENCE_SECONDS)
     assert server.is_running()
     server.start()
     assert memories(server) == ["written while the owner lived"]
@@ -135,7 +135,7 @@ def test_a_starter_that_is_killed_half_way_does_not_block_the_next(server, secon
     owner = python(START_AND_WAIT, server.home, 60)
     time.sleep(seconds)
     owner.kill()
-    owner.wait(10)
+    owner.wait(PATIENCE_SECONDS)
     server.start()
     remember(server, "works")
     assert memories(server) == ["works"]
@@ -176,7 +176,7 @@ def test_a_process_number_that_another_program_has_by_now_does_not_block_the_sta
 
 def test_processes_that_start_it_at_once_share_one_server(server):
     starters = [python(START_AND_WAIT, server.home, 0) for _ in range(4)]
-    answers = [starter.communicate(timeout=60)[0].strip() for starter in starters]
+    answers = [starter.communicate(timeout=PATIENCE_SECONDS)[0].strip() for starter in starters]
     assert answers == [server.url()] * 4
     assert (server.data / "postmaster.pid").exists()
     with connect(server.url()) as connection:

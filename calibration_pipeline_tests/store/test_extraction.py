@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import DiskFullError, LockLostError
+from calibration_pipeline.store import revisions
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import (
+    BYTES_PER_ROW,
     changed_days,
     extract_day,
     read_day,
 )
+from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.tables import archive_revisions, candidate_map
 from calibration_pipeline_tests.store.answers import (
@@ -26,6 +30,9 @@ from calibration_pipeline_tests.store.answers import (
     moment,
     session,
 )
+
+FIXED_BYTES = 16_384
+"""Schema and statistics of a file, whatever its rows."""
 
 
 def test_a_day_comes_back_in_canonical_order(
@@ -236,3 +243,64 @@ def test_every_column_of_the_log_is_archived(
     (row,) = archive.read(name).to_pylist()
     assert {column: row[column] for column in known} == known
     assert (row["position"], row["answered_at"]) == (1, moment(NOON))
+
+
+def test_an_extraction_without_room_writes_and_records_nothing(
+    engine: sa.Engine, extract: Extract, tmp_path: Path
+) -> None:
+    log(engine, session("a", NOON))
+    full = Archive(tmp_path / "full", minimum_free_bytes=2**60)
+    with pytest.raises(DiskFullError, match="nothing was extracted"):
+        extract_day(engine, full, DAY, ZURICH, KEY)
+    assert not (tmp_path / "full").exists()
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(archive_revisions)).all() == []
+    assert extract().response_count == 3
+
+
+def test_a_file_that_a_killed_extraction_left_is_written_over(
+    engine: sa.Engine, archive: Archive, extract: Extract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the file had its name and the database had no row yet."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise KilledError
+
+    log(engine, session("a", NOON))
+    with monkeypatch.context() as patched:
+        patched.setattr(revisions.sa, "insert", killed)
+        with pytest.raises(KilledError):
+            extract()
+    (orphan,) = archive.path("responses").rglob("*.parquet")
+    orphan.write_bytes(b"half")
+    assert extract().revision == 1
+    assert list(archive.path("responses").rglob("*.parquet")) == [orphan]
+    assert read_day(engine, archive, DAY).revision.response_count == 3
+
+
+def test_an_extraction_that_lost_the_lock_records_nothing(
+    engine: sa.Engine, archive: Archive, extract: Extract
+) -> None:
+    log(engine, session("a", NOON))
+    with CalibrationLock(engine, "slow") as lock:
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("UPDATE calibration.publication_fence SET token = token + 1")
+            )
+        with pytest.raises(LockLostError):
+            extract(fence_token=lock.token)
+    assert list(archive.path("responses").rglob("*.parquet")) == []
+
+
+def test_a_day_takes_less_room_than_is_asked_for(
+    engine: sa.Engine, archive: Archive, extract: Extract
+) -> None:
+    for number in range(40):
+        start = f"2026-03-10T{number // 4 + 8:02d}:{15 * (number % 4):02d}:00+01:00"
+        log(engine, session(f"s{number}", start, "i1 i2 i3", theta_at_presentation=number / 7))
+    expected = extract().response_count * BYTES_PER_ROW
+    (path,) = archive.path("responses").rglob("*.parquet")
+    assert path.stat().st_size < expected + FIXED_BYTES

@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.records import CalibrationState
-from calibration_pipeline.store import history, runs, snapshots, states
-from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store import history, runs, states
 from calibration_pipeline.store.snapshots import CURRENT
 from calibration_pipeline.store.tables import archive_revisions
-from calibration_pipeline_tests.store.examples import NIGHT, PASSED, draft, snapshot_items, state
+from calibration_pipeline_tests.store.examples import NIGHT, snapshot_items, state
+from calibration_pipeline_tests.store.publishing import published
 
 
 def after(n: int) -> date:
@@ -32,24 +32,11 @@ def write(engine: sa.Engine, run_id: str) -> Any:
 
 @pytest.fixture
 def publish(engine: sa.Engine, run_id: str) -> Any:
-    """Publish a version of a night; it becomes current unless told otherwise."""
+    """Publish a version of a night."""
 
-    def publish(night: int, attempt: int = 1, move_alias: bool = True) -> int:
-        with CalibrationLock(engine, "a test") as lock:
-            return snapshots.publish(
-                engine,
-                draft(
-                    run_id,
-                    partition=after(night),
-                    attempt=attempt,
-                    parent_version=snapshots.current_version(engine),
-                ),
-                snapshot_items(),
-                PASSED,
-                fence_token=lock.token,
-                moved_by="a test",
-                move_alias=move_alias,
-            )
+    def publish(night: int, attempt: int = 1, n_items: int = 4) -> int:
+        key = {"partition": after(night), "attempt": attempt}
+        return published(engine, run_id, snapshot_items(n_items), **key).version
 
     return publish
 
@@ -142,8 +129,8 @@ def test_nights_compare_with_the_night_before_whatever_is_current(
     write(1, attempt=2)
     assert publish(0) == 1
     assert publish(2) == 2
-    assert publish(1, move_alias=False) == 3
-    assert publish(1, attempt=2, move_alias=False) == 4
+    assert publish(1) == 3
+    assert publish(1, attempt=2, n_items=3) == 4
     before = {night: history.newest_version_before(engine, after(night)) for night in range(4)}
     assert before == {0: None, 1: 1, 2: 4, 3: 2}
     assert history.version_of_night(engine, after(1), 1) == 3

@@ -34,7 +34,7 @@ def test_the_lock_is_free_after_an_error(engine: sa.Engine) -> None:
 
 
 END_THE_HOLDER = """
-SELECT pg_terminate_backend(pid) FROM pg_locks
+SELECT pg_terminate_backend(pid, 10000) FROM pg_locks
 WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """

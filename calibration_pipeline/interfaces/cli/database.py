@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def configured_database(*, check_revision: bool = True) -> Iterator[Database]:
+def configured_database(*, check_revision: bool = True, create: bool = True) -> Iterator[Database]:
     """Open the database that the settings name, or the embedded one; let go of it at the end.
 
     Parameters
     ----------
     check_revision
         Refuse a schema that this version of the program doesn't know.
+    create
+        Make the embedded database if there is none yet.
 
     Raises
     ------
@@ -35,6 +37,7 @@ def configured_database(*, check_revision: bool = True) -> Iterator[Database]:
         None if url is None else url.get_secret_value(),
         settings.home,
         check_revision=check_revision,
+        create=create,
     )
     try:
         yield database

@@ -1,22 +1,28 @@
-"""``calibrate db``: the embedded PostgreSQL server."""
+"""``calibrate db``: the embedded PostgreSQL server; roles, backups and restores of any."""
 
 import click
 
 from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.interfaces.cli.backup import backup, restore
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table
+from calibration_pipeline.interfaces.cli.db_roles import roles
 from calibration_pipeline.settings import load_settings
 from calibration_pipeline.store.embedded import EmbeddedServer
 
 
 @click.group()
 def db() -> None:
-    """Start, stop and look at the embedded PostgreSQL.
+    """Start, stop and look at the embedded PostgreSQL; roles and backups of any database.
 
-    It is used whenever CALIBRATION_DATABASE_URL is not set, and keeps its data below
+    The embedded one is used whenever CALIBRATION_DATABASE_URL is not set, and keeps its data below
     CALIBRATION_HOME.
 
     Example: calibrate db start
     """
+
+
+for command in (roles, backup, restore):
+    db.add_command(command)
 
 
 @db.command()

@@ -1,6 +1,6 @@
 """`calibrate night` and `calibrate backfill`: calibrate one night, or a range of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +17,16 @@ from calibration_pipeline.interfaces.cli.console import (
     say,
 )
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
+from calibration_pipeline.records import PUBLISHED_NOTHING
 from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from calibration_pipeline.records import NightAcceptance
     from calibration_pipeline.store.history import NightOutcome
 
 DAY = click.DateTime(["%Y-%m-%d"])
-PUBLISHED_NOTHING = ("rejected", "audit_failed", "failed")
 STEPS = 9
 """Assets of the chain, which is what the progress bar counts per night."""
 
@@ -34,14 +36,28 @@ triggered_by_option = click.option(
 refresh_option = click.option(
     "--refresh", is_flag=True, help="Extract again, and use the newest revision of every day."
 )
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Compute and print everything; write no row, file or event."
+)
 
 
 @click.command()
 @click.option("--date", "day", type=DAY, help="Local day to process.  [default: yesterday]")
 @triggered_by_option
 @refresh_option
+@dry_run_option
+@click.option("--accept-rejected", is_flag=True, help="Accept the rejected fit of the newest try.")
+@click.option("--reason", help="Why it is accepted; kept with the night's state.")
 @json_option
-def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool) -> None:
+def night(
+    day: datetime | None,
+    triggered_by: str,
+    refresh: bool,
+    dry_run: bool,
+    accept_rejected: bool,
+    reason: str | None,
+    as_json: bool,
+) -> None:
     """Calibrate one night, as the schedule does at 04:00.
 
     Extracts the window's answers where they changed, fits, raises flags, links, audits and
@@ -51,9 +67,18 @@ def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool)
 
     Example: calibrate night --date 2026-11-20 --triggered-by cohort_end
     """
+    _check_acceptance(day, reason, accept_rejected=accept_rejected, dry_run=dry_run)
     settings = load_settings()
     chosen = day.date() if day else _yesterday(settings)
-    _calibrate(settings, chosen, chosen, triggered_by, refresh=refresh, as_json=as_json)
+    if dry_run:
+        _rehearse(settings, chosen, chosen, refresh=refresh, as_json=as_json)
+        return
+    acceptance = _accept(chosen, reason or "") if accept_rejected else None
+    try:
+        _calibrate(settings, chosen, chosen, triggered_by, refresh=refresh, as_json=as_json)
+    finally:
+        if acceptance:
+            _tell_what_came_of(acceptance)
 
 
 @click.command()
@@ -61,9 +86,15 @@ def night(day: datetime | None, triggered_by: str, refresh: bool, as_json: bool)
 @click.option("--to", "last", type=DAY, help="Last local day.  [default: yesterday]")
 @triggered_by_option
 @refresh_option
+@dry_run_option
 @json_option
 def backfill(
-    first: datetime, last: datetime | None, triggered_by: str, refresh: bool, as_json: bool
+    first: datetime,
+    last: datetime | None,
+    triggered_by: str,
+    refresh: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Calibrate a range of nights in order, in one run.
 
@@ -78,7 +109,45 @@ def backfill(
         raise BadInputError(
             f"--from {first.date()} is after --to {newest}: give the earlier day first"
         )
-    _calibrate(settings, first.date(), newest, triggered_by, refresh=refresh, as_json=as_json)
+    if dry_run:
+        _rehearse(settings, first.date(), newest, refresh=refresh, as_json=as_json)
+    else:
+        _calibrate(settings, first.date(), newest, triggered_by, refresh=refresh, as_json=as_json)
+
+
+def _check_acceptance(
+    day: datetime | None, reason: str | None, *, accept_rejected: bool, dry_run: bool
+) -> None:
+    if accept_rejected and (day is None or not reason):
+        raise click.UsageError("--accept-rejected needs --date and --reason.")
+    if accept_rejected and dry_run:
+        raise click.UsageError("--accept-rejected is a decision, --dry-run writes none.")
+    if reason and not accept_rejected:
+        raise click.UsageError("--reason goes with --accept-rejected.")
+
+
+def _accept(night: date, reason: str) -> "NightAcceptance":
+    from calibration_pipeline.interfaces.cli.operator import operator_name
+    from calibration_pipeline.orchestration.acceptance import accept_rejected
+
+    with configured_database() as database:
+        return accept_rejected(database, night, reason=reason, decided_by=operator_name())
+
+
+def _tell_what_came_of(acceptance: "NightAcceptance") -> None:
+    from calibration_pipeline.orchestration.acceptance import what_came_of
+    from calibration_pipeline.store.states import read_state
+
+    with configured_database() as database:
+        say(what_came_of(acceptance, read_state(database, acceptance.partition)))
+
+
+def _rehearse(settings: Settings, first: date, last: date, *, refresh: bool, as_json: bool) -> None:
+    from calibration_pipeline.interfaces.cli.dry_run import rehearse
+
+    nights = rehearse(settings, first, last, refresh=refresh, as_json=as_json)
+    if any(night.outcome.outcome in PUBLISHED_NOTHING for night in nights):
+        raise click.exceptions.Exit(1)
 
 
 def _yesterday(settings: Settings) -> date:
@@ -135,7 +204,7 @@ def run_with_progress(
     """Run a range of nights with a progress bar; give each night's outcome back."""
     with progress("Starting", total=None) as starting:
         starting.describe("Starting Dagster")
-        from calibration_pipeline.definitions import build_definitions
+        from calibration_pipeline.definitions import build_definitions, heartbeat_of
         from calibration_pipeline.orchestration.instance import open_instance
         from calibration_pipeline.orchestration.launch import run_nights
         from calibration_pipeline.store.history import outcomes_of_run
@@ -144,13 +213,7 @@ def run_with_progress(
             pass  # one that can't be used is better known before Dagster is up
     n_nights = (last - first).days + 1
     with progress("Calibrating", total=n_nights * STEPS) as bar:
-        finished: dict[str, int] = {}
-
-        def report(step: str, day: date, done: int, _total: int) -> None:
-            bar.describe(f"{step} {day}")
-            bar.advance(done - finished.get(step, 0))
-            finished[step] = done
-
+        report = step_reporter(bar)
         with open_instance(Path.cwd()) as instance:
             run_id = run_nights(
                 build_definitions(settings, report),
@@ -159,6 +222,19 @@ def run_with_progress(
                 last,
                 triggered_by=triggered_by,
                 refresh=refresh,
+                heartbeat=heartbeat_of(settings),
             )
     with configured_database() as database:
         return outcomes_of_run(database, run_id)
+
+
+def step_reporter(bar: Reporter) -> Callable[[str, date, int, int], None]:
+    """Turn what a run reports of its steps into steps of a progress bar."""
+    finished: dict[str, int] = {}
+
+    def report(step: str, day: date, done: int, _total: int) -> None:
+        bar.describe(f"{step} {day}")
+        bar.advance(done - finished.get(step, 0))
+        finished[step] = done
+
+    return report

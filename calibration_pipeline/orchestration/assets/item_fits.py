@@ -13,6 +13,7 @@ from calibration_pipeline.orchestration.partitions import (
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.policy.verdicts import accepted_in_spite
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
@@ -56,12 +57,15 @@ def build(partitions: dg.DailyPartitionsDefinition, window_days: int) -> dg.Asse
 
         Depends on its own previous partition (the graph draws no self-loop): posterior = base
         prior × carried information × window, so that each answer counts once. A rejected fit is
-        stored as such; the next night starts from the newest accepted one.
+        stored as such, unless a person has accepted exactly this result; the next night starts
+        from the newest accepted one.
         """
         states = []
         for night in night_log.nights("item_fits", partition_days(context)):
             inputs = read_night_inputs(store, night, configuration, refresh=config.refresh)
             state = calibrate_night(inputs, configuration)
+            if not state.is_accepted:
+                state = accepted_in_spite(state, store.acceptance_of(state))
             store.write_state(state)
             context.add_asset_metadata(
                 metadata.of_state(state, configuration), partition_key=night.isoformat()

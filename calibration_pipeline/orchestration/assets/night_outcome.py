@@ -6,6 +6,7 @@ import dagster as dg
 
 from calibration_pipeline.orchestration.assets.calibration_snapshot import failed_rules
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.heartbeat import Beat, Heartbeat
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -27,13 +28,15 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         store: dg.ResourceParam[CalibrationStore],
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
+        heartbeat: dg.ResourceParam[Heartbeat],
     ) -> Result:
-        """Closes the run log, and fails the run if a night was rejected or its audit failed.
+        """Closes the run log, tells the watchdog, and fails the run if a night published nothing.
 
         Verdicts never raise before this step: a raise in the middle of a backfill would lose the
-        records of the nights before it.
+        records of the nights before it. A run that ends with a verdict is not tried again.
         """
         failed: dict[str, str] = {}
+        beats: list[Beat] = []
         staleness = store.staleness()
         for night in partition_days(context):
             outcome, reason, counts = judge_night(store, night, configuration, night_log)
@@ -43,8 +46,11 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             shown = {"outcome": outcome, "reason": reason or "none", **counts}
             shown |= stale_metadata(staleness, night)
             context.add_asset_metadata(shown, partition_key=night.isoformat())
-            if outcome in ("rejected", "audit_failed"):
+            beats.append(Beat(night, outcome, counts.get("version")))
+            if not beats[-1].is_well:
                 failed[night.isoformat()] = reason
+        for warning in heartbeat(next((b for b in beats if not b.is_well), beats[-1])):
+            context.log.warning(warning)
         if failed:
             first, reason = next(iter(failed.items()))
             raise dg.Failure(
@@ -89,7 +95,8 @@ def judge_night(
         return "rejected", "; ".join(state.reasons), counts
     version = store.version_of(state)
     if version is not None:
-        return "completed", "", counts | {"version": version}
+        notes = [*state.reasons, *filter(None, [store.held_back(version)])]
+        return "completed", "; ".join(notes), counts | {"version": version}
     if counts["items_refitted"] == 0:
         return "completed_empty", "no item has enough responses in the window", counts
     reason = failed_rules(night_log.findings.get(night, ()))

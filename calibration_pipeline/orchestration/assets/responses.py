@@ -53,8 +53,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         problems: dict[date, str] = {}
         for day in night_log.nights("responses", nights):
             revision = store.extract_day(day, refresh=config.refresh)
+            erased = metadata.of_erased_sessions(store.erased_sessions(day))
             context.add_asset_metadata(
-                {**metadata.of_revision(revision), **late}, partition_key=day.isoformat()
+                {**metadata.of_revision(revision), **late, **erased}, partition_key=day.isoformat()
             )
             if reason := too_many_bad_rows(revision, configuration):
                 problems[day] = reason

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from calibration_pipeline.records import OUTCOMES
 from calibration_pipeline.store.archive_format import MOMENT
-from calibration_pipeline.store.copy import driver_connection
+from calibration_pipeline.store.copy import copying
 
 # Clocks of test machines may run ahead of the database's by this much.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -200,7 +200,7 @@ def stream_day(
     )
     block = io.BytesIO()
     connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
-    with driver_connection(connection).cursor() as cursor, cursor.copy(statement) as copy:
+    with copying(connection, statement) as copy:
         for row in copy:
             block.write(row)
             if block.tell() >= block_bytes:

@@ -103,6 +103,13 @@ source_observations = sa.Table(
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Column("latest_ingested_at", Moment),
     sa.Column("checksum", sa.BigInteger, nullable=False, comment="XOR of the rows' hashes."),
+    sa.Column(
+        "erased_sessions",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Left out, because their candidates have been erased.",
+    ),
     recorded_at(),
     sa.ForeignKeyConstraint(
         ["day", "revision"], [archive_revisions.c.day, archive_revisions.c.revision]

@@ -11,6 +11,7 @@ from calibration_pipeline.errors import BadInputError, LockHeldError
 from calibration_pipeline.interfaces.cli import COMMANDS, main
 from calibration_pipeline.interfaces.cli.lazy import CommandEntry, LazyGroup
 from calibration_pipeline_tests.interfaces.cli.commands import walk
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
 @click.command()
@@ -112,6 +113,10 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         "main(['--help'])\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert ended.stderr == ""

@@ -7,6 +7,7 @@ import pytest
 
 from calibration_pipeline.interfaces.cli import progress as module
 from calibration_pipeline.interfaces.cli.progress import BarReporter, LineReporter, progress
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
 class Clock:
@@ -55,7 +56,7 @@ def test_a_bar_appears_by_itself_once_the_work_takes_long(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "DELAY_SECONDS", 0.05)
     stream = Terminal()
     reporter = BarReporter("Fitting", 4, stream)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while "Fitting" not in stream.getvalue() and time.monotonic() < deadline:
         time.sleep(0.02)  # as a long first step does: it tells nothing
     reporter.advance()
@@ -63,7 +64,8 @@ def test_a_bar_appears_by_itself_once_the_work_takes_long(monkeypatch: pytest.Mo
     assert "0/4" in stream.getvalue()
 
 
-def test_a_bar_stays_away_from_short_work() -> None:
+def test_a_bar_stays_away_from_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELAY_SECONDS", 3600.0)
     stream = Terminal()
     reporter = BarReporter("Fitting", 4, stream)
     reporter.advance(4)

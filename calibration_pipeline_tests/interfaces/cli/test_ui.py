@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_it_serves_on_loopback_and_ends_on_sigterm(project: Path) -> None:
     try:
         _wait_for_answer(f"http://127.0.0.1:{port}/server_info", process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
     finally:
         process.kill()
         process.wait()
@@ -76,7 +77,7 @@ def test_it_serves_on_loopback_and_ends_on_sigterm(project: Path) -> None:
 
 
 def _wait_for_answer(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310

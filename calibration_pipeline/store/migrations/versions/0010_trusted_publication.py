@@ -208,6 +208,17 @@ def _create_decisions() -> None:
 
 
 def _create_personal_data() -> None:
+    op.add_column(
+        "source_observations",
+        sa.Column(
+            "erased_sessions",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="Left out, because their candidates have been erased.",
+        ),
+        schema="calibration",
+    )
     op.create_table(
         "archive_deletions",
         sa.Column("day", sa.Date(), nullable=False),

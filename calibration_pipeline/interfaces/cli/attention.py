@@ -1,0 +1,153 @@
+"""What a programme needs of a person this morning: what is wrong, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from calibration_pipeline.policy.catching_up import (
+    Nights,
+    count,
+    missing_nights,
+    newest_due_night,
+    next_run,
+    nights_of_one_run,
+)
+from calibration_pipeline.records import PUBLISHED_NOTHING
+from calibration_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from calibration_pipeline.store.status import EndedNight, ProgrammeStatus
+
+PATIENCE = timedelta(hours=1)
+"""How long after its moment a scheduled run may still be on its way to the lock."""
+_MEGABYTE = 2**20
+LONGEST_RUN = timedelta(hours=12)
+"""A run that is under way for longer hangs, as far as anybody can tell."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a person has to do: what is wrong, and the command to begin with."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the schedule has left undone at a moment, and what it will do next.
+
+    Attributes
+    ----------
+    now
+        The moment, in local time.
+    next_run
+        The schedule's next moment.
+    next_nights
+        The nights that it will do; None if there is none for it.
+    missing
+        Nights that were due and have not ended; None if none is missing.
+    overdue
+        Those among them whose run should have begun an hour ago.
+    passed_over
+        Nights between the first and the newest that never ended.
+    """
+
+    now: datetime
+    next_run: datetime
+    next_nights: Nights | None
+    missing: Nights | None
+    overdue: Nights | None
+    passed_over: tuple[date, ...]
+
+    @classmethod
+    def at(cls, moment: datetime, done: Sequence[date], settings: Settings) -> Schedule:
+        """Compare the nights that have ended, oldest first, with those that were due."""
+        zone, hour = ZoneInfo(settings.timezone), settings.run_hour
+        newest = done[-1] if done else None
+
+        def missing(last: date) -> Nights | None:
+            return missing_nights(newest, last, settings.first_day)
+
+        coming = next_run(moment, hour, zone)
+        due = missing(newest_due_night(moment, hour, zone)) if done else None
+        overdue = missing(newest_due_night(moment - PATIENCE, hour, zone)) if done else None
+        asked_for = missing(coming.date() - timedelta(days=1))
+        span = range((done[-1] - done[0]).days) if done else range(0)
+        ended = set(done)
+        return cls(
+            now=moment.astimezone(zone),
+            next_run=coming,
+            next_nights=nights_of_one_run(asked_for) if asked_for else None,
+            missing=due,
+            overdue=overdue,
+            passed_over=tuple(
+                day for n in span if (day := done[0] + timedelta(days=n)) not in ended
+            ),
+        )
+
+
+def needs_attention(found: ProgrammeStatus, schedule: Schedule) -> list[Problem]:
+    """List what a person has to do, the most urgent first; empty when all is well."""
+    problems = []
+    newest, running, current = found.newest_night, found.running, found.staleness.current
+    if newest and newest.outcome in PUBLISHED_NOTHING:
+        text = f"{newest.night} published nothing ({newest.outcome}): {newest.reason}"
+        problems.append(Problem(text, _command_after(newest)))
+    hangs = running is not None and schedule.now - running.since > LONGEST_RUN
+    if running and hangs:
+        since = local_moment(running.since, schedule)
+        problems.append(Problem(f"{running.name} has been under way since {since}"))
+    if schedule.overdue and (running is None or hangs):
+        command = f"calibrate backfill --from {schedule.overdue[0]}"
+        text = (
+            f"{range_text(schedule.overdue)} should have been calibrated by now: is Dagster "
+            f"running? `{command}` does it"
+        )
+        problems.append(Problem(text, command))
+    if stale := found.staleness.describe():
+        problems.append(Problem(stale, found.staleness.command))
+    elif current and current.stale_because:
+        command = f"calibrate night --date {current.night}"
+        text = (
+            f"`current` rests on a superseded state: {current.night} {current.stale_because}; "
+            f"`{command}` tries again"
+        )
+        problems.append(Problem(text, command))
+    return problems
+
+
+def low_disk(free_bytes: int, minimum_mb: int) -> list[Problem]:
+    """Tell where the next extraction would be refused for want of room."""
+    free_mb = free_bytes // _MEGABYTE
+    if free_mb >= minimum_mb:
+        return []
+    return [Problem(f"the disk has {free_mb:,} MB free, an extraction leaves {minimum_mb:,} MB")]
+
+
+def _command_after(night: EndedNight) -> str:
+    """The command to begin with after a night that published nothing."""
+    again = f"calibrate night --date {night.night}"
+    if night.outcome == "rejected":
+        return f"{again} --accept-rejected --reason TEXT" if night.has_fit else f"{again} --refresh"
+    return "calibrate snapshots drafts" if night.outcome == "audit_failed" else again
+
+
+def next_command(problems: Sequence[Problem]) -> str:
+    """Give the command to begin with; an empty string where none would help."""
+    return next((problem.command for problem in problems if problem.command), "")
+
+
+def range_text(nights: Nights) -> str:
+    """Name a night, or a range of them with their number."""
+    first, last = nights
+    return str(first) if first == last else f"{first} to {last} ({count(nights):,} nights)"
+
+
+def local_moment(moment: datetime, schedule: Schedule) -> str:
+    """Write a moment in the programme's own time."""
+    return f"{moment.astimezone(schedule.now.tzinfo):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,54 @@
+"""What happens when a run of the nightly job fails: is it tried again, and who is told."""
+
+from datetime import date
+
+import dagster as dg
+
+from calibration_pipeline.errors import LockHeldError
+from calibration_pipeline.orchestration.heartbeat import Beat, Heartbeat
+from calibration_pipeline.orchestration.partitions import RANGE_END
+from calibration_pipeline.orchestration.retries import (
+    causes_of,
+    forbid_retry,
+    is_passing,
+    retries_left,
+)
+
+
+@dg.failure_hook(required_resource_keys={"heartbeat"})
+def after_a_failed_step(context: dg.HookContext) -> None:
+    """See to a run whose step failed; a verdict of its last step has been told already."""
+    error, run = context.op_exception, context.instance.get_run_by_id(context.run_id)
+    if run is None or error is None:
+        return
+    is_verdict = isinstance(error, dg.Failure)
+    heartbeat: Heartbeat | None = None if is_verdict else context.resources.heartbeat
+    for warning in see_to_failure(context.instance, run, error, heartbeat):
+        context.log.warning(warning)
+
+
+def see_to_failure(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    error: BaseException,
+    heartbeat: Heartbeat | None,
+) -> list[str]:
+    """Forbid the retry of a failure that wouldn't pass, and tell the watchdog of a crash.
+
+    While a retry follows, nothing is told: it may well publish. Nor is it where another calibration
+    keeps the run waiting: that one will tell.
+
+    Returns
+    -------
+    list of str
+        Warnings of the heartbeat.
+    """
+    if not is_passing(error):
+        forbid_retry(instance, run.run_id)
+    elif instance.run_retries_enabled and retries_left(run.tags) > 0:
+        return []
+    is_refused = any(isinstance(cause, LockHeldError) for cause in causes_of(error))
+    night = run.tags.get(RANGE_END) or run.tags.get("dagster/partition")
+    if heartbeat is None or is_refused or night is None:
+        return []
+    return heartbeat(Beat(date.fromisoformat(night), "failed"))

@@ -1,0 +1,106 @@
+"""The asset, job and schedule that delete what is older than the retention period."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,  # what `define_asset_job` gives; dagster doesn't export it
+)
+
+from calibration_pipeline.orchestration.assets.common import POOL, Result
+from calibration_pipeline.store.calibration_store import CalibrationStore
+from calibration_pipeline.store.retention import retention_start
+
+ASSET, JOB = "retention", "daily_retention"
+"""They differ: Dagster's code server refuses a job with the name of an asset."""
+HOURS_AFTER_THE_NIGHT = 12
+_FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_RUNS_AT_ONCE = 100
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(retention_days: int, run_history_days: int, clock: Clock = _now) -> dg.AssetsDefinition:
+    """Build the asset.
+
+    Parameters
+    ----------
+    retention_days
+        For which answers and abilities are kept.
+    run_history_days
+        For which Dagster's finished runs are kept.
+    clock
+        Gives the time, with its zone.
+    """
+
+    @dg.asset(group_name="housekeeping", pool=POOL, kinds={"postgres", "parquet"})
+    def retention(
+        context: dg.AssetExecutionContext, store: dg.ResourceParam[CalibrationStore]
+    ) -> Result:  # type: ignore[type-arg]  # Dagster needs the bare class
+        """Deletes answers, abilities and links to people past their retention period.
+
+        What the calibration carries and what it published is about items, and stays. Dagster's old
+        runs go as well: their partitions then look missing in the UI, and nothing reads that.
+        """
+        now = clock()
+        before = retention_start(now, retention_days, store.timezone)
+        expired = store.delete_expired(before)
+        runs = delete_old_runs(context.instance, now - timedelta(days=run_history_days))
+        counts = {name.replace("_", " "): count for name, count in asdict(expired).items()}
+        return dg.MaterializeResult(
+            metadata={"deleted before": str(before), **counts, "dagster runs": runs}
+        )
+
+    return retention
+
+
+def delete_old_runs(instance: dg.DagsterInstance, before: datetime) -> int:
+    """Delete Dagster's finished runs that were created before a moment, with all their events.
+
+    Dagster has no setting for this: the one named `retention` in dagster.yaml is for the ticks of
+    schedules and sensors. A run takes its materializations along; those of later runs stay as they
+    are, and so does the newest one of each asset in the catalogue.
+
+    Returns
+    -------
+    int
+        How many runs were deleted.
+    """
+    old = dg.RunsFilter(statuses=list(_FINISHED), created_before=before)
+    count = 0
+    while records := instance.get_run_records(old, limit=_RUNS_AT_ONCE):
+        for record in records:
+            instance.delete_run(record.dagster_run.run_id)
+        count += len(records)
+    return count
+
+
+def retention_job() -> UnresolvedAssetJobDefinition:
+    """A job of its own: whatever happens to it, the nights go on."""
+    return dg.define_asset_job(
+        JOB,
+        selection=[ASSET],
+        executor_def=dg.in_process_executor,
+        description="Deletes what is older than the retention period.",
+    )
+
+
+def retention_schedule(
+    job: UnresolvedAssetJobDefinition, run_hour: int, timezone: str
+) -> dg.ScheduleDefinition:
+    """Every day, half a day away from the nightly run: both want the same lock."""
+    hour = (run_hour + HOURS_AFTER_THE_NIGHT) % 24
+    return dg.ScheduleDefinition(
+        job=job,
+        name=f"{JOB}_schedule",
+        cron_schedule=f"0 {hour} * * *",
+        execution_timezone=timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Every day at {hour:02d}:00 {timezone}.",
+    )

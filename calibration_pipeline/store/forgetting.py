@@ -1,0 +1,219 @@
+"""Forgetting a candidate: the link to the person is cut; or all that the person answered is erased.
+
+An act is one transaction, and what it leaves for later (files, dead rows) is finished after it, or
+by the next act of any kind. No id of a person is written anywhere: the log of acts counts, and the
+list of those who must not come back holds keyed hashes.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from calibration_pipeline.errors import UnknownCandidateError
+from calibration_pipeline.store import suppression
+from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.connection import Database
+from calibration_pipeline.store.deletions import finish_deletions
+from calibration_pipeline.store.erasure import ErasedAnswers, erase_from_archive
+from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.pseudonyms import pseudonyms_of
+from calibration_pipeline.store.tables import (
+    candidate_abilities,
+    candidate_map,
+    privacy_acts,
+    response_log,
+)
+from calibration_pipeline.store.turns import Turn, wait_for_turn
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What an act removed.
+
+    Attributes
+    ----------
+    candidates
+        Who were not suppressed like that before: 0 where an act is only finished or done again.
+    links
+        Rows of the map.
+    abilities
+        By night, session and scale.
+    answers
+        Rows of the response log.
+    archived_days, archived_revisions, archived_sessions, archived_answers
+        What was rewritten in the archive, and what the newest revisions held.
+    """
+
+    candidates: int = 0
+    links: int = 0
+    abilities: int = 0
+    answers: int = 0
+    archived_days: int = 0
+    archived_revisions: int = 0
+    archived_sessions: int = 0
+    archived_answers: int = 0
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Forgets candidates in one database and archive, under the calibration lock.
+
+    Attributes
+    ----------
+    database
+        Where they are; the lock is taken there.
+    archive
+        The archived days.
+    key
+        Of the pseudonyms.
+    remembered
+        The file from which acts are done again after a restore.
+    decided_by
+        For the log of acts.
+    """
+
+    database: Database
+    archive: Archive
+    key: bytes
+    remembered: Path
+    decided_by: str
+
+    def forget(self, candidate_id: str, *, erase: bool) -> Forgotten:
+        """Forget one candidate, or erase all that is kept of one.
+
+        Parameters
+        ----------
+        candidate_id
+            The source's.
+        erase
+            Remove the answers as well.
+
+        Raises
+        ------
+        UnknownCandidateError
+            Nothing is kept under that id, and nothing was written.
+        LockHeldError
+            A night is running.
+        DiskFullError, ArchiveWriteError
+            There is no room for the archive's new files, or an old one can't be deleted. In the
+            latter case the act is done but for that: it is finished by doing it again.
+        """
+
+        def people(connection: sa.Connection) -> tuple[set[bytes], list[str]]:
+            # Under another key the same candidate had another pseudonym.
+            mapped = sa.select(candidate_map.c.pseudonym).where(
+                candidate_map.c.candidate_id == candidate_id
+            )
+            own = pseudonyms_of(self.key, "candidate", [candidate_id])
+            return {*own, *map(bytes, connection.scalars(mapped))}, [candidate_id]
+
+        with CalibrationLock(self.database, "calibrate forget") as lock:
+            return self._act(lock, people, erase=erase, must_be_known=True)
+
+    def reapply(self) -> tuple[Forgotten, Forgotten]:
+        """Do all acts of the file again, after a restore; give what was forgotten and erased."""
+        remembered = suppression.read_remembered(self.remembered)
+
+        def matching(
+            wanted: Collection[bytes],
+        ) -> Callable[[sa.Connection], tuple[set[bytes], list[str]]]:
+            def people(connection: sa.Connection) -> tuple[set[bytes], list[str]]:
+                query = sa.select(response_log.c.candidate_id).distinct()
+                ids = connection.scalars(query).all() if wanted else []
+                named = zip(pseudonyms_of(self.key, "candidate", ids), ids, strict=True)
+                return set(wanted), [name for pseudonym, name in named if pseudonym in wanted]
+
+            return people
+
+        with CalibrationLock(self.database, "calibrate forget --reapply") as lock:
+            forgotten = self._act(lock, matching(remembered.forgotten), erase=False)
+            erased = self._act(lock, matching(remembered.erased), erase=True)
+        return forgotten, erased
+
+    def _act(
+        self,
+        lock: CalibrationLock,
+        people: Callable[[sa.Connection], tuple[set[bytes], list[str]]],
+        *,
+        erase: bool,
+        must_be_known: bool = False,
+    ) -> Forgotten:
+        with lock.begin() as connection:
+            wait_for_turn(connection, Turn.EXTRACTION)
+            pseudonyms, ids = people(connection)
+            known = _is_known(connection, pseudonyms, ids)
+            done = _remove(connection, self.archive, pseudonyms, ids, erase=erase)
+            if must_be_known and not known and not done.archived_days:
+                raise UnknownCandidateError(
+                    "nothing is kept under that id, and nothing was written: give the id as it "
+                    "stands in the response log"
+                )
+            if any(asdict(done).values()):
+                act = "erase" if erase else "forget"
+                connection.execute(
+                    sa.insert(privacy_acts).values(
+                        act=act, decided_by=self.decided_by, counts=asdict(done)
+                    )
+                )
+            # Before the commit: an act that is in the database alone would be lost by a restore.
+            suppression.remember(self.remembered, pseudonyms, erase=erase)
+        with lock.begin() as connection:
+            finish_deletions(connection, self.archive)
+        if any(asdict(done).values()):
+            _vacuum(self.database, [candidate_map, candidate_abilities, response_log])
+        return done
+
+
+def _is_known(connection: sa.Connection, pseudonyms: Collection[bytes], ids: Sequence[str]) -> bool:
+    """Whether a candidate is in the map, the abilities, the log, or suppressed already.
+
+    The log has no index by candidate: it is read whole, for an act that is rare.
+    """
+    suppressed = suppression.suppressed(connection)
+    if set(pseudonyms) & (suppressed.forgotten | suppressed.erased):
+        return True
+    found = sa.select(
+        sa.exists().where(candidate_map.c.pseudonym.in_(pseudonyms))
+        | sa.exists().where(candidate_abilities.c.candidate_pseudonym.in_(pseudonyms))
+        | sa.exists().where(response_log.c.candidate_id.in_(ids))
+    )
+    return bool(connection.scalar(found))
+
+
+def _remove(
+    connection: sa.Connection,
+    archive: Archive,
+    pseudonyms: Collection[bytes],
+    ids: Sequence[str],
+    *,
+    erase: bool,
+) -> Forgotten:
+    def delete(table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+        return connection.execute(sa.delete(table).where(condition)).rowcount
+
+    is_theirs = candidate_abilities.c.candidate_pseudonym.in_(pseudonyms)
+    archived = ErasedAnswers()
+    if erase and pseudonyms:
+        archived = erase_from_archive(connection, archive, pseudonyms)
+    return Forgotten(
+        candidates=suppression.suppress(connection, pseudonyms, erase=erase),
+        links=delete(candidate_map, candidate_map.c.pseudonym.in_(pseudonyms)),
+        abilities=delete(candidate_abilities, is_theirs),
+        answers=delete(response_log, response_log.c.candidate_id.in_(ids)) if erase else 0,
+        archived_days=len(archived.days),
+        archived_revisions=archived.revisions,
+        archived_sessions=archived.sessions,
+        archived_answers=archived.answers,
+    )
+
+
+def _vacuum(database: Database, tables: Sequence[sa.Table]) -> None:
+    """Let the space of deleted rows be written over; their bytes lie there until then."""
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in tables:
+            # Autovacuum comes by in any case, so this may fail.
+            with suppress(sa.exc.DBAPIError):
+                connection.execute(sa.text(f"VACUUM (SKIP_LOCKED) {table.fullname}"))

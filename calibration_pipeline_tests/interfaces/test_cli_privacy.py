@@ -1,0 +1,122 @@
+"""`calibrate forget` and `calibrate retention`: what they print, and how they end."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.bank import import_bank
+from calibration_pipeline.store.extraction import extract_day
+from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.pseudonyms import load_or_create_key
+from calibration_pipeline.store.tables import candidate_map, response_log
+from calibration_pipeline_tests.interfaces.conftest import Calibrate
+from calibration_pipeline_tests.store.answers import ZURICH
+from calibration_pipeline_tests.store.privacy import accept_night, count, log_people
+
+DAY = date(2020, 1, 10)
+"""Past any retention period."""
+
+
+def after(days: int) -> date:
+    return DAY + timedelta(days=days)
+
+
+@pytest.fixture
+def home(on_database: Calibrate, engine: sa.Engine, tmp_path: Path) -> Path:
+    """A home with two archived days."""
+    (tmp_path / "bank.csv").write_text(
+        "item_id,discrimination,difficulty,guessing\ni1,,,\ni2,,,\ni3,,,\n"
+    )
+    import_bank(engine, tmp_path / "bank.csv", "3PL")
+    home = tmp_path / "home"
+    key = load_or_create_key(home / "pseudonym.key")
+    for number in (0, 1):
+        log_people(engine, after(number), "ann", "bob")
+        extract_day(engine, Archive(home / "archive"), after(number), ZURICH, key)
+    return home
+
+
+def from_stdin(text: str, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["forget", "-", *arguments], input=text)
+
+
+def test_forgetting_prints_counts_and_never_the_id(
+    on_database: Calibrate, home: Path, engine: sa.Engine
+) -> None:
+    result = from_stdin("bob\n", "--erase", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert (facts["candidates"], facts["answers"], facts["archived_days"]) == (1, 6, 2)
+    assert facts["nights_that_used_erased_answers"] == 0
+    assert "bob" not in result.output
+    assert count(engine, response_log) == 6
+    again = from_stdin("bob\n", "--erase")
+    assert again.exit_code == 0
+    assert "Erased already" in again.stdout
+
+
+def test_somebody_unknown_ends_in_one_line(on_database: Calibrate, home: Path) -> None:
+    result = from_stdin("somebody-else\n")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: nothing is kept under that id")
+    assert "somebody-else" not in result.output
+    assert not (home / "forgotten").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--reapply", "--erase"], ["ann", "--reapply"], ["-"], [""]]
+)
+def test_one_id_or_reapply_is_wanted(
+    on_database: Calibrate, home: Path, engine: sa.Engine, arguments: list[str]
+) -> None:
+    result = CliRunner().invoke(main, ["forget", *arguments], input="one\ntwo\n")
+    assert result.exit_code == 2
+    assert count(engine, candidate_map) == 2
+
+
+def test_acts_are_reapplied(on_database: Calibrate, home: Path, engine: sa.Engine) -> None:
+    assert on_database("forget", "ann").exit_code == 0
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM calibration.suppressions"))
+    log_people(engine, after(2), "ann")
+    key = load_or_create_key(home / "pseudonym.key")
+    extract_day(engine, Archive(home / "archive"), after(2), ZURICH, key)
+    result = on_database("forget", "--reapply", "--json")
+    assert json.loads(result.stdout)["forgotten"]["links"] == 1
+    assert on_database("forget", "--reapply").exit_code == 0
+
+
+def test_a_running_night_is_waited_for_by_a_person(
+    on_database: Calibrate, home: Path, engine: sa.Engine
+) -> None:
+    with CalibrationLock(engine, "the night of today"):
+        for command in (("forget", "ann"), ("retention",)):
+            result = on_database(*command)
+            assert result.exit_code == 1
+            assert "the night of today" in result.stderr
+        assert on_database("retention", "--dry-run").exit_code in (0, 1)
+
+
+def test_retention_counts_and_then_deletes(
+    on_database: Calibrate,
+    home: Path,
+    engine: sa.Engine,
+    run_id: str,
+) -> None:
+    refused = on_database("retention")
+    assert refused.exit_code == 1
+    assert "no night has been accepted yet" in refused.stderr
+    accept_night(engine, run_id, after(3000), folded_through=after(2970))
+    counted = json.loads(on_database("retention", "--dry-run", "--json").stdout)
+    assert (counted["answers"], counted["archived_revisions"], counted["dry_run"]) == (12, 2, True)
+    assert count(engine, response_log) == 12
+    deleted = json.loads(on_database("retention", "--json").stdout)
+    assert deleted == counted | {"dry_run": False}
+    assert count(engine, response_log) == count(engine, candidate_map) == 0
+    assert list((home / "archive").rglob("*.parquet")) == []
