@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import SecretStr
 
-from calibration_pipeline.orchestration import retention
 from calibration_pipeline.orchestration.assets import (
     anchor_link,
     calibration_snapshot,
@@ -26,6 +25,7 @@ from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHear
 from calibration_pipeline.orchestration.night_log import Report, silent
 from calibration_pipeline.orchestration.partitions import daily_partitions
 from calibration_pipeline.orchestration.resources import OpenStore, build_resources
+from calibration_pipeline.orchestration.retention import retention_job, retention_schedule
 from calibration_pipeline.orchestration.schedule import nightly_job, nightly_schedule
 from calibration_pipeline.policy.catching_up import next_run
 from calibration_pipeline.settings import Settings, load_settings
@@ -79,7 +79,8 @@ def _put_together(
     settings: Settings, report: Report, open_run_store: OpenStore, heartbeat: Heartbeat
 ) -> dg.Definitions:
     partitions = daily_partitions(settings.first_day, settings.timezone)
-    job, cleaning = nightly_job(), retention.retention_job()
+    job = nightly_job()
+    cleaning = retention_job(settings.retention_days, settings.run_history_days)
     return dg.Definitions(
         assets=[
             responses.build(partitions),
@@ -91,7 +92,6 @@ def _put_together(
             item_exposure.build(partitions),
             nightly_report.build(partitions),
             night_outcome.build(partitions),
-            retention.build(settings.retention_days, settings.run_history_days),
         ],
         jobs=[job, cleaning],
         schedules=[
@@ -102,7 +102,7 @@ def _put_together(
                 settings.first_day,
                 lambda: _newest_finished_night(settings),
             ),
-            retention.retention_schedule(cleaning, settings.run_hour, settings.timezone),
+            retention_schedule(cleaning, settings.run_hour, settings.timezone),
         ],
         # Runs of single assets too: the lock is a run's, and several processes can't share it.
         executor=dg.in_process_executor,

@@ -50,7 +50,7 @@ class ArchiveWriteError(CalibrationError):
 
 
 class DiskFullError(ArchiveWriteError):
-    """The archive's disk has no room for a day's answers."""
+    """A disk has no room for a day's answers, or for a night's page."""
 
 
 class RetentionBlockedError(CalibrationError):

@@ -85,11 +85,10 @@ def test_one_process_runs_every_asset_however_it_is_started(settings: Settings) 
 def test_every_asset_is_in_the_pool_that_holds_one_run(settings: Settings) -> None:
     graph = build_definitions(settings).resolve_asset_graph()
     assets = list(graph.assets_defs)
-    assert len(assets) == 10
+    assert len(assets) == 9
     for asset in assets:
         assert asset.op.pools == {"calibration"}
-        if asset.partitions_def is not None:
-            assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_a_night_depends_on_its_window_and_on_the_night_before(settings: Settings) -> None:

@@ -1,20 +1,19 @@
-"""The asset, job and schedule that delete what is older than the retention period."""
+"""The job and schedule that delete what is older than the retention period.
+
+An op and no asset: `Materialize all` in the UI is for nights, and must not delete anything.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition,  # what `define_asset_job` gives; dagster doesn't export it
-)
 
-from calibration_pipeline.orchestration.assets.common import POOL, Result
+from calibration_pipeline.orchestration.assets.common import POOL
 from calibration_pipeline.store.calibration_store import CalibrationStore
 from calibration_pipeline.store.retention import retention_start
 
-ASSET, JOB = "retention", "daily_retention"
-"""They differ: Dagster's code server refuses a job with the name of an asset."""
+JOB = "retention"
 HOURS_AFTER_THE_NIGHT = 12
 _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _RUNS_AT_ONCE = 100
@@ -26,8 +25,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(retention_days: int, run_history_days: int, clock: Clock = _now) -> dg.AssetsDefinition:
-    """Build the asset.
+def retention_job(
+    retention_days: int, run_history_days: int, clock: Clock = _now
+) -> dg.JobDefinition:
+    """Build the job: one of its own, so that whatever happens to it, the nights go on.
 
     Parameters
     ----------
@@ -39,10 +40,10 @@ def build(retention_days: int, run_history_days: int, clock: Clock = _now) -> dg
         Gives the time, with its zone.
     """
 
-    @dg.asset(group_name="housekeeping", pool=POOL, kinds={"postgres", "parquet"})
-    def retention(
-        context: dg.AssetExecutionContext, store: dg.ResourceParam[CalibrationStore]
-    ) -> Result:  # type: ignore[type-arg]  # Dagster needs the bare class
+    @dg.op(pool=POOL, out=dg.Out(dg.Nothing))
+    def delete_expired(
+        context: dg.OpExecutionContext, store: dg.ResourceParam[CalibrationStore]
+    ) -> None:
         """Deletes answers, abilities and links to people past their retention period.
 
         What the calibration carries and what it published is about items, and stays. Dagster's old
@@ -53,9 +54,15 @@ def build(retention_days: int, run_history_days: int, clock: Clock = _now) -> dg
         expired = store.delete_expired(before)
         runs = delete_old_runs(context.instance, now - timedelta(days=run_history_days))
         counts = {name.replace("_", " "): count for name, count in asdict(expired).items()}
-        return dg.MaterializeResult(
-            metadata={"deleted before": str(before), **counts, "dagster runs": runs}
-        )
+        context.add_output_metadata({"deleted before": str(before), **counts, "dagster runs": runs})
+
+    @dg.job(
+        name=JOB,
+        executor_def=dg.in_process_executor,
+        description="Deletes what is older than the retention period.",
+    )
+    def retention() -> None:
+        delete_expired()
 
     return retention
 
@@ -81,18 +88,8 @@ def delete_old_runs(instance: dg.DagsterInstance, before: datetime) -> int:
     return count
 
 
-def retention_job() -> UnresolvedAssetJobDefinition:
-    """A job of its own: whatever happens to it, the nights go on."""
-    return dg.define_asset_job(
-        JOB,
-        selection=[ASSET],
-        executor_def=dg.in_process_executor,
-        description="Deletes what is older than the retention period.",
-    )
-
-
 def retention_schedule(
-    job: UnresolvedAssetJobDefinition, run_hour: int, timezone: str
+    job: dg.JobDefinition, run_hour: int, timezone: str
 ) -> dg.ScheduleDefinition:
     """Every day, half a day away from the nightly run: both want the same lock."""
     hour = (run_hour + HOURS_AFTER_THE_NIGHT) % 24

@@ -3,6 +3,7 @@
 Item parameters are test secrets: the folder and its files can be read by their owner alone.
 """
 
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, DiskFullError
 from calibration_pipeline.reports.templating import template_environment
 
 INDEX_NAME = "index.html"
 _HEAD_BYTES = 16_384
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def write_page(folder: Path, day: date, html: str) -> Path:
     ------
     BadInputError
         The folder or the file can't be written.
+    DiskFullError
+        There is no room.
     """
     return _write(folder, f"{day.isoformat()}.html", html)
 
@@ -100,7 +104,8 @@ def _write(folder: Path, name: str, text: str) -> Path:
         folder.chmod(0o700)
         _replace(target, text.encode())
     except OSError as error:
-        raise BadInputError(
+        kind = DiskFullError if error.errno in _NO_ROOM else BadInputError
+        raise kind(
             f"the report {target} can't be written ({error.strerror}): "
             "make room there, or give the account that runs the calibration access to its folder"
         ) from None

@@ -24,7 +24,7 @@ from calibration_pipeline_tests.faults.programme import SCENARIOS, Copy, Worksho
 from calibration_pipeline_tests.faults.reader import Tally, poll
 from calibration_pipeline_tests.faults.trials import Trial, moment
 
-_LONGEST_RUN_SECONDS = 120
+_LONGEST_RUN_SECONDS = 300
 _LONGEST_RELEASE_SECONDS = 15
 COMPLETED = "completed"
 KILLED = "killed"
@@ -99,7 +99,7 @@ class Harness:
         return Undisturbed(facts, run.facts["visits"])
 
     def conduct(self, trial: Trial) -> Result:
-        """Conduct a trial; what it left is deleted unless it shows a violation."""
+        """Strike the runs of a trial, run its nights undisturbed, and judge what there is."""
         started = time.monotonic()
         result = Result(trial)
         copy = self._workshop.copy()
@@ -207,7 +207,7 @@ def _dismiss(reader: Child, result: Result) -> None:
     reader.facts.pop("ready")
     tally = Tally(**reader.facts)
     result.tally = tally
-    result.violations += [f"a reader saw that {wrong}" for wrong in tally.wrong]
+    result.violations += [f"a reader saw this: {wrong}" for wrong in tally.wrong]
     if not tally.reads:
         result.violations.append("the reader read nothing")
     if tally.refused and not any(fault.kind == RESTARTED for fault, _ in result.struck):

@@ -1,5 +1,6 @@
 """A reader that polls `current` without a pause, as a test engine might at its worst."""
 
+import itertools
 import signal
 import time
 from collections.abc import Sequence
@@ -8,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from calibration_pipeline.records import SnapshotItem
-from calibration_pipeline.store.snapshots import content_digest
+from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.store.published import PublishedVersion, find_version, read_version
+from calibration_pipeline.store.snapshot_rows import content_digest, items_of_rows
 from calibration_pipeline.store.tables import aliases, snapshot_items, snapshots
 from calibration_pipeline_tests.faults.children import Report
 
@@ -20,12 +22,11 @@ _CURRENT = (
     .where(aliases.c.alias == "current")
 )
 _ITEMS = sa.select(snapshot_items).where(snapshot_items.c.version == sa.bindparam("version"))
-_FIELDS = [name for name in SnapshotItem.__dataclass_fields__ if name not in ("key", "covariance")]
 
 
 @dataclass
 class Tally:
-    """What a reader saw.
+    """What a reader saw; nothing of it may be wrong.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class Tally:
     refused
         Reads that found no server, or lost it half way.
     wrong
-        What no reader may ever see; one sentence each.
+        What no reader may ever see: torn versions and changed ones; one sentence each.
     digests
         Each version that was seen, and the digest of its items.
     """
@@ -56,25 +57,29 @@ class Tally:
         if self._last == read:
             return
         self._last = read
-        found = content_digest([_item(row) for row in rows], manifest.scaling_constant)
+        found = content_digest(items_of_rows(rows), manifest.scaling_constant)
         if found != manifest.content_digest:
             self.wrong.append(f"version {version} was torn: {len(rows)} items, digest {found}")
+        self._compare(version, found)
+
+    def add_pinned(self, pinned: PublishedVersion) -> None:
+        """Judge a version that was pinned; the store has compared it with its manifest."""
+        self.reads += 1
+        self._compare(pinned.version, pinned.content_digest)
+
+    def _compare(self, version: int, found: str) -> None:
         if self.digests.setdefault(version, found) != found:
             self.wrong.append(f"version {version} changed under its readers")
         if version < max(self.digests):
             self.wrong.append(f"`current` went back to version {version}")
 
 
-def _item(row: Any) -> SnapshotItem:
-    return SnapshotItem(
-        key=(row.item_id, row.content_version),
-        covariance=tuple(row.covariance),
-        **{name: getattr(row, name) for name in _FIELDS},
-    )
-
-
 def poll(url: str, report: Report) -> None:
-    """Read `current` over and over until SIGTERM, then report the tally."""
+    """Read `current` over and over until SIGTERM, then report the tally.
+
+    Every other time as a test engine does (the alias first, then the version it names), and in
+    between alias, manifest and items at once.
+    """
     running = True
 
     def stop(*_signal: object) -> None:
@@ -89,11 +94,18 @@ def poll(url: str, report: Report) -> None:
     )
     tally = Tally()
     report(ready=True)
-    while running:
+    for number in itertools.count():
+        if not running:
+            break
         try:
-            tally.add(*_read_current(engine))
+            if number % 2:
+                tally.add_pinned(read_version(engine, find_version(engine)))
+            else:
+                tally.add(*_read_current(engine))
         except sa.exc.OperationalError:
             tally.refused += 1
+        except CalibrationError as error:
+            tally.wrong.append(str(error))
         time.sleep(_PAUSE_SECONDS)
     report(**tally.facts())
 

@@ -8,11 +8,12 @@ import argparse
 import json
 import multiprocessing
 import os
+import queue
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from calibration_pipeline_tests.faults.summary import Summary  # noqa: E402
 from calibration_pipeline_tests.faults.trials import full_deck, plan_trial  # noqa: E402
 
 _DEFAULT_FAULTS = 1000
+_LOOK_AFTER_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,9 @@ def run(faults: int, seed: int, workers: int, only: int | None, *, verbose: bool
     processes = [context.Process(target=work, args=(share, struck, results)) for share in shares]
     for process in processes:
         process.start()
-    summary, started, at_work = Summary(seed), time.monotonic(), len(processes)
-    while at_work:
-        found = results.get()
-        if found is None:
-            at_work -= 1
-        elif isinstance(found, Result):
+    summary, started = Summary(seed), time.monotonic()
+    for found in _until_all_end(processes, results):
+        if isinstance(found, Result):
             summary.add(found)
             if verbose or found.violations:
                 print(summary.line(found), flush=True)  # noqa: T201
@@ -102,6 +101,23 @@ def run(faults: int, seed: int, workers: int, only: int | None, *, verbose: bool
         process.join()
     summary.seconds = time.monotonic() - started
     return summary
+
+
+def _until_all_end(processes: Sequence[Any], results: Any) -> Iterator[Any]:
+    """Yield what workers put into the queue; one that dies without its last word is a failure."""
+    at_work = len(processes)
+    while at_work:
+        try:
+            found = results.get(timeout=_LOOK_AFTER_SECONDS)
+        except queue.Empty:
+            if any(process.is_alive() for process in processes):
+                continue
+            yield f"workers died: {[process.exitcode for process in processes]}"
+            return
+        if found is None:
+            at_work -= 1
+        else:
+            yield found
 
 
 def main() -> int:

@@ -23,8 +23,7 @@ def run_job(programme: Programme, clock: retention.Clock) -> dg.ExecuteInProcess
     """Run the job by a clock of the test's: 400 days after the last day that was folded."""
     settings = programme.settings
     definitions = dg.Definitions(
-        assets=[retention.build(400, 400, clock)],
-        jobs=[retention.retention_job()],
+        jobs=[retention.retention_job(400, 400, clock)],
         resources=build_resources(
             lambda trigger, run_id: open_store(settings, trigger, run_id),
             settings.policy,
@@ -48,8 +47,8 @@ def test_the_job_deletes_what_is_past_its_period_and_says_how_much(
     before = programme.digests()
     result = run_job(programme, after_the_period)
     assert result.success
-    (event,) = result.get_asset_materialization_events()
-    shown = {name: value.value for name, value in event.materialization.metadata.items()}
+    (event,) = result.filter_events(lambda event: event.is_successful_output)
+    shown = {name: value.value for name, value in event.step_output_data.metadata.items()}
     assert shown["deleted before"] == str(FOLDED + timedelta(days=1))
     assert shown["archived revisions"] == len(NIGHTS) - POLICY.window_days
     assert shown["answers"] > 0
@@ -82,8 +81,8 @@ def test_it_is_scheduled_apart_from_the_nights_and_never_beside_one(programme: P
     assert job.op_retry_policy is None
     (node,) = job.nodes
     assert node.definition.pool == POOL
-    nightly = definitions.resolve_job_def("nightly_calibration")
-    assert dg.AssetKey(retention.ASSET) not in nightly.asset_layer.executable_asset_keys
+    everything = definitions.resolve_implicit_global_asset_job_def()
+    assert "delete_expired" not in everything.graph.node_dict
 
 
 @pytest.fixture

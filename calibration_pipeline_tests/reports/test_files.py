@@ -1,11 +1,12 @@
 import os
+import resource
 import stat
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, DiskFullError
 from calibration_pipeline.reports.files import reported_nights, write_index, write_page
 from calibration_pipeline_tests.reports.html_outline import outline
 
@@ -90,3 +91,16 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="can't be written") as raised:
         write_page(tmp_path / "file", date(2026, 3, 1), page("x"))
     assert "\n" not in str(raised.value)
+
+
+def test_a_full_disk_is_said_and_leaves_the_earlier_page(tmp_path: Path) -> None:
+    written = write_page(tmp_path, date(2026, 3, 1), page("x"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(DiskFullError, match="2026-03-01.html can't be written"):
+            write_page(tmp_path, date(2026, 3, 1), page("y"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert written.read_text() == page("x")
+    assert list(tmp_path.iterdir()) == [written]

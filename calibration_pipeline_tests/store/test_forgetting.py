@@ -229,7 +229,7 @@ def test_the_newest_revision_stays_the_newest_where_an_older_one_held_them(
     extract()
     with engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM calibration.response_log WHERE candidate_id='bob'"))
-    log_people(engine, DAY, "late")
+    log_people(engine, DAY, "late", score=1)
     newest = extract()
     people.forget("bob", erase=True)
     assert read_day(engine, archive, DAY).revision.digest == newest.digest

@@ -48,6 +48,8 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         Bad rows are quarantined with a reason; too many of them stop the night before the fit.
         """
         nights = partition_days(context)
+        for night in nights:
+            store.run_of(night)  # the run log says what is under way, and what a crash has ended
         store.extract_days_due(nights[0], configuration.window_days, refresh=config.refresh)
         late = metadata.of_late_answers(store.late_answers(nights[0]))
         problems: dict[date, str] = {}
