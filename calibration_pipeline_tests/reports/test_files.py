@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_and_leaves_the_earlier_page(tmp_path: Path) -> None
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        with pytest.raises(DiskFullError, match="2026-03-01.html can't be written"):
+        with pytest.raises(DiskFullError, match=r"2026-03-01\.html can't be written"):
             write_page(tmp_path, date(2026, 3, 1), page("y"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
