@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from calibration_pipeline.errors import LockHeldError
+from calibration_pipeline.errors import CalibrationError, LockHeldError
 from calibration_pipeline.orchestration.heartbeat import Beat, Heartbeat
 from calibration_pipeline.orchestration.partitions import RANGE_END
 from calibration_pipeline.orchestration.retries import (
@@ -25,6 +25,15 @@ def after_a_failed_step(context: dg.HookContext) -> None:
     heartbeat: Heartbeat | None = None if is_verdict else context.resources.heartbeat
     for warning in see_to_failure(context.instance, run, error, heartbeat):
         context.log.warning(warning)
+
+
+def in_one_line(error: BaseException) -> str:
+    """Say for the run log why a run failed; other errors than ours may quote what is secret."""
+    ours = next((cause for cause in causes_of(error) if isinstance(cause, CalibrationError)), None)
+    if ours is not None:
+        return str(ours)
+    *_, root = causes_of(error)
+    return f"{type(root).__name__}: Dagster's log of the run says more"
 
 
 def see_to_failure(

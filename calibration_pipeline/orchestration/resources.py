@@ -6,6 +6,7 @@ a resource's configuration, where the UI would show it.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from calibration_pipeline.store.calibration_store import CalibrationStore
 
 JOB = "nightly_calibration"
 """The job over the whole chain."""
+LAST_STEP = "night_outcome"
+"""The asset that says how a night ended."""
 TRIGGERED_BY = "calibration/triggered_by"
 """Run tag that says who or what started a run."""
 
@@ -48,6 +51,12 @@ def build_resources(
     }
 
 
+def _is_partial(run: dg.DagsterRun | None) -> bool:
+    """Whether a run leaves out the last step, which says how its nights ended."""
+    chosen = (run.asset_selection if run else None) or ()  # none named: the whole job
+    return bool(chosen) and dg.AssetKey(LAST_STEP) not in chosen
+
+
 def _locked_store(
     open_store: OpenStore, heartbeat: Heartbeat
 ) -> Callable[[dg.InitResourceContext], Iterator[CalibrationStore]]:
@@ -60,6 +69,7 @@ def _locked_store(
 
         def entered() -> CalibrationStore:
             opened = open_store(trigger, run.run_id if run else "none")
+            opened.context = replace(opened.context, is_partial=_is_partial(run))
             try:
                 return opened.__enter__()
             except BaseException:

@@ -35,6 +35,8 @@ from calibration_pipeline.store.schema import database_revision
 from calibration_pipeline.store.snapshots import list_snapshots
 from calibration_pipeline.store.tables import SCHEMA, archive_revisions
 
+_UNFINISHED = ".calibration-backup-unfinished"
+
 
 @dataclass(frozen=True)
 class BackupScope:
@@ -84,20 +86,25 @@ def write_backup(
         `target` exists, or can't be written.
     LockHeldError
         A night, or another command that changes the store, is running.
+    LockLostError
+        Another one has taken the lock meanwhile; nothing was kept.
     PostgresProgramError
         `pg_dump` is missing, doesn't go with the server, or failed.
     """
     if target.exists():
         raise BadInputError(f"{target} exists already: give a new name to each backup")
     postgres_programs.require_programs(scope.database, scope.programs, "pg_dump")
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    with CalibrationLock(scope.database, holder):
+    unfinished = target.with_name(f".{target.name}{_UNFINISHED}")
+    with CalibrationLock(scope.database, holder) as lock:
         try:
-            # Left by a backup that was killed: whoever holds the lock is the only writer.
-            shutil.rmtree(unfinished, ignore_errors=True)
+            # Left by backups that were killed: whoever holds the lock is the only writer.
+            for leftover in target.parent.glob(f".*{_UNFINISHED}"):
+                shutil.rmtree(leftover, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished.mkdir(mode=0o700)
             manifest = _write(scope, unfinished, created_at)
+            with lock.begin():
+                pass  # had it been lost, an erasure could have taken files away in between
             unfinished.rename(target)
             _fsync(target.parent)
         except OSError as error:

@@ -143,13 +143,6 @@ def failed_audit(engine: sa.Engine, partition: date, attempt: int) -> tuple[Audi
     return found[0].findings if found else ()
 
 
-def remove_failed_drafts(engine: sa.Engine, before: date) -> int:
-    """Delete the failed drafts of nights before a day; give their number."""
-    of_nights = snapshot_drafts.c.partition < before
-    with engine.begin() as connection:
-        return connection.execute(sa.delete(snapshot_drafts).where(of_nights, _FAILED)).rowcount
-
-
 def _read(engine: sa.Engine, wanted: sa.ColumnElement[bool]) -> tuple[StoredDraft, ...]:
     header, audit = snapshot_drafts.c, snapshot_draft_audits.c
     with engine.connect() as connection:

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from calibration_pipeline.store.runs import TELL_NOTHING
 from calibration_pipeline.store.tables import (
-    aliases,
     archive_revisions,
     calibration_states,
     run_outcomes,
@@ -56,7 +56,7 @@ def newest_finished_night(engine: sa.Engine) -> date | None:
     query = (
         sa.select(sa.func.max(runs.c.partition))
         .join_from(runs, run_outcomes)
-        .where(run_outcomes.c.outcome != "failed")
+        .where(run_outcomes.c.outcome.not_in(TELL_NOTHING))
     )
     with engine.connect() as connection:
         newest: date | None = connection.scalar(query)
@@ -102,18 +102,6 @@ def newest_version_before(engine: sa.Engine, partition: date) -> int | None:
     )
     with engine.connect() as connection:
         return connection.scalar(query)
-
-
-def is_older_than_alias(engine: sa.Engine, partition: date, alias: str) -> bool:
-    """Whether the alias stands at a later night, so that this one must not move it."""
-    query = (
-        sa.select(snapshots.c.partition)
-        .join(aliases, aliases.c.version == snapshots.c.version)
-        .where(aliases.c.alias == alias)
-    )
-    with engine.connect() as connection:
-        current = connection.scalar(query)
-    return current is not None and partition < current
 
 
 @dataclass(frozen=True)

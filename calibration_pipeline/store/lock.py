@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
+from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 
 from calibration_pipeline.errors import DatabaseUnavailableError, LockHeldError, LockLostError
 from calibration_pipeline.store.tables import publication_fence
@@ -106,11 +107,20 @@ class CalibrationLock:
 def _acquire(connection: sa.Connection, holder: str) -> int:
     if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK_KEY))):
         raise _held_by(connection)
-    token: int = connection.execute(
+    raise_token = (
         sa.update(publication_fence)
         .values(token=publication_fence.c.token + 1, holder=holder, acquired_at=sa.func.now())
         .returning(publication_fence.c.token)
-    ).scalar_one()
+    )
+    try:
+        token: int = connection.execute(raise_token).scalar_one()
+    except sa.exc.OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise LockHeldError(
+                "a run that has lost the calibration lock is still writing: wait for it to end, or "
+                "stop it"
+            ) from error
+        raise
     return token
 
 
@@ -148,7 +158,16 @@ def check_fence(connection: sa.Connection, token: int) -> None:
     LockLostError
         Another calibration has taken the lock since.
     """
-    fence = connection.execute(sa.select(publication_fence).with_for_update()).one()
+    try:
+        fence = connection.execute(sa.select(publication_fence).with_for_update()).one()
+    except sa.exc.OperationalError as error:
+        # Whoever changes the fence under this transaction, or holds it for long, is a successor.
+        if isinstance(error.orig, LockNotAvailable | DeadlockDetected | SerializationFailure):
+            raise LockLostError(
+                "this run lost the calibration lock to another one, which is writing: run the "
+                "night again"
+            ) from error
+        raise
     if fence.token != token:
         raise LockLostError(
             f"this run lost the calibration lock, and {fence.holder} has taken it since: "

@@ -14,6 +14,9 @@ from calibration_pipeline.store.transactions import Transactions
 
 ABANDONED = "the run ended before the night did"
 """Why a run without an end of its own is logged as failed."""
+PARTIAL = "single steps were run; how the night ended is said by its other runs"
+TELL_NOTHING = ("failed", "partial")
+"""Outcomes after which a night is still to be done, unless another run of it has ended."""
 
 
 def open_run(
@@ -70,7 +73,7 @@ def close_run(
     Parameters
     ----------
     outcome
-        'completed', 'completed_empty', 'rejected', 'audit_failed' or 'failed'.
+        'completed', 'completed_empty', 'rejected', 'audit_failed', 'failed' or 'partial'.
     timings
         Seconds by step.
     """

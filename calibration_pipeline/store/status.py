@@ -15,6 +15,7 @@ from calibration_pipeline.store.drafts import StoredDraft, list_drafts
 from calibration_pipeline.store.late_answers import LateDay, late_answers
 from calibration_pipeline.store.lock import LockHolder, current_holder
 from calibration_pipeline.store.publication_switch import PublicationSwitch, read_switch
+from calibration_pipeline.store.runs import ABANDONED, TELL_NOTHING
 from calibration_pipeline.store.staleness import Staleness, read_staleness
 from calibration_pipeline.store.tables import (
     aliases,
@@ -119,18 +120,19 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
 
 def _newest_ended_night(connection: sa.Connection, running: LockHolder | None) -> EndedNight | None:
     """The newest night's newest run; one without an end has crashed, unless it is under way."""
-    outcome = sa.func.coalesce(run_outcomes.c.outcome, "failed").label("outcome")
-    reason = sa.func.coalesce(run_outcomes.c.reason, "the run ended before the night did")
+    outcome = sa.func.coalesce(run_outcomes.c.outcome, "failed")
+    reason = sa.func.coalesce(run_outcomes.c.reason, ABANDONED)
     query = (
         sa.select(
             runs.c.partition,
-            outcome,
+            outcome.label("outcome"),
             reason.label("reason"),
             runs.c.triggered_by,
             runs.c.started_at,
             run_outcomes.c.finished_at,
         )
         .outerjoin_from(runs, run_outcomes)
+        .where(outcome != "partial")
         .order_by(runs.c.partition.desc(), runs.c.started_at.desc())
         .limit(1)
     )
@@ -180,7 +182,7 @@ def _nights_done(connection: sa.Connection) -> tuple[date, ...]:
     query = (
         sa.select(runs.c.partition)
         .join_from(runs, run_outcomes)
-        .where(run_outcomes.c.outcome != "failed")
+        .where(run_outcomes.c.outcome.not_in(TELL_NOTHING))
         .distinct()
         .order_by(runs.c.partition)
     )

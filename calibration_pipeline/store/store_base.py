@@ -33,12 +33,15 @@ class RunContext:
         Dagster's run.
     configuration, package_versions
         Logged with every night and stated in every version's manifest.
+    is_partial
+        Whether single steps are run by themselves, which says nothing of how the night ended.
     """
 
     triggered_by: str
     orchestrator_run_id: str
     configuration: Mapping[str, Any]
     package_versions: Mapping[str, str]
+    is_partial: bool = False
 
 
 @dataclass
@@ -70,6 +73,7 @@ class StoreBase(AbstractContextManager["StoreBase"]):
     _lock: CalibrationLock = field(init=False)
     _runs: dict[date, str] = field(init=False, default_factory=dict)
     _ended: set[date] = field(init=False, default_factory=set)
+    _failure: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         holder = f"run {self.context.orchestrator_run_id} ({self.context.triggered_by})"
@@ -113,7 +117,7 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         if left:
             # Without the lock or the database it is for the next run to say so.
             with suppress(LockLostError, DatabaseUnavailableError, sa.exc.DBAPIError):
-                runs.close_abandoned_runs(self._lock, runs.ABANDONED, left)
+                runs.close_abandoned_runs(self._lock, self._failure or runs.ABANDONED, left)
 
     def _leave(self) -> None:
         self._lock.__exit__(None, None, None)
@@ -130,7 +134,13 @@ class StoreBase(AbstractContextManager["StoreBase"]):
                 package_versions=self.context.package_versions,
                 orchestrator_run_id=self.context.orchestrator_run_id,
             )
+            if self.context.is_partial:
+                self.close_run(partition, "partial", counts={}, timings={}, reason=runs.PARTIAL)
         return self._runs[partition]
+
+    def note_failure(self, reason: str) -> None:
+        """Keep why the run fails, for the log of the nights that it leaves without an end."""
+        self._failure = reason
 
     def close_run(
         self,

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.definitions import build_definitions, open_store
-from calibration_pipeline.errors import LockHeldError, LockLostError
+from calibration_pipeline.errors import ArchiveWriteError, LockHeldError, LockLostError
 from calibration_pipeline.orchestration.assets import calibration_snapshot
 from calibration_pipeline.store.snapshots import current_version
+from calibration_pipeline.store.status import read_status
 from calibration_pipeline.store.tables import publication_fence, runs
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, python
-from calibration_pipeline_tests.programme import FIRST, Programme
+from calibration_pipeline_tests.programme import FIRST, LAST, Programme
+from calibration_pipeline_tests.store.answers import ZURICH
 
 HOLDER = """
 import sys, time
@@ -133,6 +136,36 @@ def test_a_run_started_in_the_ui_is_logged_under_its_user(
     job.execute_in_process(instance=programme.instance, partition_key=FIRST.isoformat(), tags=tags)
     with programme.engine.connect() as connection:
         assert connection.scalar(sa.select(runs.c.triggered_by)) == expected
+
+
+def test_single_steps_run_by_themselves_say_nothing_of_how_the_night_ended(
+    calibrated_copy: Programme,
+) -> None:
+    programme = calibrated_copy
+    before = read_status(programme.engine, ZURICH).newest_night
+    job = build_definitions(programme.settings).resolve_implicit_global_asset_job_def()
+    job.execute_in_process(
+        instance=programme.instance,
+        partition_key=LAST.isoformat(),
+        asset_selection=[dg.AssetKey("item_flags")],
+    )
+    outcomes = "SELECT outcome FROM calibration.run_outcomes ORDER BY finished_at DESC LIMIT 1"
+    assert programme.scalar(outcomes) == "partial"
+    assert read_status(programme.engine, ZURICH).newest_night == before
+
+
+def test_a_night_that_fails_before_its_fit_is_in_the_run_log_with_the_reason(
+    programme: Programme,
+) -> None:
+    programme.settings.home.mkdir(exist_ok=True)
+    (programme.settings.home / "archive").touch()  # no folder can be made there
+    with pytest.raises(ArchiveWriteError):
+        programme.run(FIRST)
+    newest = read_status(programme.engine, ZURICH).newest_night
+    assert newest is not None
+    assert (newest.night, newest.outcome) == (FIRST, "failed")
+    assert "archive" in newest.reason
+    assert "can't be written" in newest.reason
 
 
 def test_nothing_of_a_run_stays_open(calibrated: Programme) -> None:

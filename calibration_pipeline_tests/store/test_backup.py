@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from calibration_pipeline.errors import BadInputError, LockHeldError
+from calibration_pipeline.errors import BadInputError, LockHeldError, LockLostError
 from calibration_pipeline.store import postgres_programs
 from calibration_pipeline.store.backup import BackupScope, archived_files, write_backup
 from calibration_pipeline.store.backup_files import (
@@ -18,6 +19,7 @@ from calibration_pipeline.store.backup_files import (
 )
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline_tests.store.backups import NOW, backup, programs, scope
+from calibration_pipeline_tests.store.test_lock import END_THE_HOLDER
 
 __all__ = ["backup", "programs", "scope"]
 
@@ -72,7 +74,7 @@ def test_a_backup_that_fails_leaves_nothing(scope: BackupScope, tmp_path: Path) 
 
 
 def test_what_a_killed_backup_left_is_in_nobodys_way(scope: BackupScope, tmp_path: Path) -> None:
-    left = tmp_path / "backups" / ".one.unfinished" / "archive"
+    left = tmp_path / "backups" / ".of another day.calibration-backup-unfinished" / "archive"
     left.mkdir(parents=True)
     write_backup(scope, tmp_path / "backups" / "one", created_at=NOW, holder="a test")
     assert [path.name for path in (tmp_path / "backups").iterdir()] == ["one"]
@@ -81,3 +83,22 @@ def test_what_a_killed_backup_left_is_in_nobodys_way(scope: BackupScope, tmp_pat
 def test_a_backup_never_replaces_another(scope: BackupScope, backup: Path) -> None:
     with pytest.raises(BadInputError, match="exists already"):
         write_backup(scope, backup, created_at=NOW, holder="a test")
+
+
+def test_a_backup_that_has_lost_its_lock_is_not_kept(
+    scope: BackupScope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took it may have deleted files that the dump names."""
+    dump = postgres_programs.dump
+
+    def lose_the_lock(database: sa.Engine, *arguments: Any, **options: Any) -> None:
+        dump(database, *arguments, **options)
+        with database.begin() as connection:
+            connection.execute(sa.text(END_THE_HOLDER))
+        with CalibrationLock(database, "an erasure"):
+            pass
+
+    monkeypatch.setattr(postgres_programs, "dump", lose_the_lock)
+    with pytest.raises(LockLostError, match="an erasure has taken it since"):
+        write_backup(scope, tmp_path / "backups" / "one", created_at=NOW, holder="a test")
+    assert list((tmp_path / "backups").iterdir()) == []

@@ -102,14 +102,6 @@ def _rule(finding: AuditFinding) -> str:
     return finding.rule
 
 
-def test_old_failed_drafts_are_removed_and_others_stay(engine: sa.Engine, run_id: str) -> None:
-    audited_draft(engine, draft(run_id), findings=FAILED)
-    later = audited_draft(engine, draft(run_id, partition=NEXT), findings=FAILED)
-    unaudited = drafts.write_draft(engine, draft(run_id), snapshot_items())
-    assert drafts.remove_failed_drafts(engine, before=NEXT) == 1
-    assert [stored.draft_id for stored in drafts.list_drafts(engine)] == [unaudited, later]
-
-
 def test_a_draft_that_is_not_there_is_named(engine: sa.Engine) -> None:
     with pytest.raises(BadInputError, match=r"no draft 7: `calibrate snapshots drafts`"):
         drafts.read_draft(engine, 7)

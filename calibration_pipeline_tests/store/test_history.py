@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store import history, runs, states
-from calibration_pipeline.store.snapshots import CURRENT
 from calibration_pipeline.store.tables import archive_revisions
 from calibration_pipeline_tests.store.examples import NIGHT, snapshot_items, state
 from calibration_pipeline_tests.store.publishing import published
@@ -49,7 +48,6 @@ def test_before_the_first_night_there_is_nothing(engine: sa.Engine) -> None:
     assert history.version_of_night(engine, NIGHT, 1) is None
     assert history.days_passed_over(engine, NIGHT) == ()
     assert history.outcomes_of_run(engine, "no such run") == ()
-    assert not history.is_older_than_alias(engine, NIGHT, CURRENT)
 
 
 def test_a_night_starts_from_the_newest_accepted_attempt_of_an_earlier_night(
@@ -136,8 +134,6 @@ def test_nights_compare_with_the_night_before_whatever_is_current(
     assert history.version_of_night(engine, after(1), 1) == 3
     assert history.version_of_night(engine, after(1), 2) == 4
     assert history.version_of_night(engine, after(1), 3) is None
-    older = [history.is_older_than_alias(engine, after(night), CURRENT) for night in range(4)]
-    assert older == [True, True, False, False]
 
 
 def test_days_passed_over_are_those_between_archived_ones(engine: sa.Engine) -> None:

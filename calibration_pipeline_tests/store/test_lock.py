@@ -1,11 +1,14 @@
 """One holder at a time, named to the others; a dead holder frees the lock."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.errors import LockHeldError, LockLostError
+from calibration_pipeline.store import engine as engine_module
+from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.lock import CalibrationLock, check_fence, current_holder
 
 
@@ -77,3 +80,55 @@ def test_a_lock_on_another_thing_or_in_another_database_is_not_this_one(
     with engine.connect() as connection, CalibrationLock(untouched_engine, "next door"):
         connection.execute(sa.text("SELECT pg_advisory_lock(7)"))
         assert current_holder(engine) is None
+
+
+@pytest.fixture
+def impatient(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+    """Connections that wait for a lock for a moment only."""
+    monkeypatch.setattr(engine_module, "_SESSION_OPTIONS", "-c lock_timeout=200")
+    engine = open_engine(migrated_url)
+    yield engine
+    engine.dispose()
+
+
+def test_a_successor_is_told_that_the_holder_before_it_still_writes(
+    engine: sa.Engine, impatient: sa.Engine
+) -> None:
+    with CalibrationLock(engine, "cut off") as lock, lock.begin():
+        with engine.begin() as connection:
+            connection.execute(sa.text(END_THE_HOLDER))
+        with (
+            pytest.raises(LockHeldError, match="is still writing"),
+            CalibrationLock(impatient, "successor"),
+        ):
+            pass
+
+
+def test_a_holder_that_meets_its_successor_at_the_fence_has_lost_the_lock(
+    engine: sa.Engine, impatient: sa.Engine
+) -> None:
+    with CalibrationLock(impatient, "cut off") as lock:
+        with engine.begin() as connection:
+            connection.execute(sa.text(END_THE_HOLDER))
+        with (
+            CalibrationLock(engine, "successor") as successor,
+            successor.begin(),
+            pytest.raises(LockLostError, match="to another one, which is writing"),
+            lock.begin(),
+        ):
+            pass
+
+
+def test_a_fence_that_moved_under_a_steady_view_has_lost_the_lock(engine: sa.Engine) -> None:
+    """An extraction reads one view of the source: to it the successor's token is a conflict."""
+    with CalibrationLock(engine, "cut off") as lock:
+        steady = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+        with steady as connection, connection.begin():
+            connection.execute(sa.text("SELECT 1 FROM calibration.publication_fence"))
+            with engine.begin() as other:
+                other.execute(sa.text(END_THE_HOLDER))
+            with (
+                CalibrationLock(engine, "successor"),
+                pytest.raises(LockLostError, match="to another one"),
+            ):
+                check_fence(connection, lock.token)

@@ -3,7 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.store import states
 from calibration_pipeline.store.tables import SCHEMA, metadata
+from calibration_pipeline_tests.store.examples import state
+from calibration_pipeline_tests.store.publishing import published
 
 CHANGEABLE = {
     "aliases",
@@ -46,3 +49,22 @@ def test_the_other_tables_can_be_emptied(engine: sa.Engine) -> None:
 
 def test_every_table_says_what_it_holds() -> None:
     assert [table.name for table in metadata.sorted_tables if not table.comment] == []
+
+
+@pytest.mark.parametrize("name", ["snapshot_items", "snapshot_audits"])
+def test_a_published_version_takes_no_further_rows(
+    engine: sa.Engine, run_id: str, name: str
+) -> None:
+    """What engines read under a number stays what was audited, whoever inserts."""
+    states.write_state(engine, state(), run_id)
+    published(engine, run_id)
+    table = metadata.tables[f"{SCHEMA}.{name}"]
+    key = "item_id" if name == "snapshot_items" else "rule"
+    columns = [column.name for column in table.c]
+    copied = [sa.literal("ghost") if column == key else table.c[column] for column in columns]
+    ghost = sa.insert(table).from_select(columns, sa.select(*copied).limit(1))
+    with (
+        pytest.raises(sa.exc.IntegrityError, match="takes no further rows"),
+        engine.begin() as connection,
+    ):
+        connection.execute(ghost)

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import wraps
+from typing import Any
 
 import dagster as dg
 
+from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
@@ -27,7 +30,7 @@ def chain_asset(
     A backfill is one run whose assets loop over its nights; a run per night costs many times its
     work in overhead.
     """
-    return dg.asset(
+    make = dg.asset(
         partitions_def=partitions,
         group_name=GROUP,
         pool=POOL,
@@ -36,6 +39,23 @@ def chain_asset(
         deps=deps,
         check_specs=check_specs,
     )
+    return lambda step: make(_noting_failures(step))
+
+
+def _noting_failures(step: Callable[..., Result]) -> Callable[..., Result]:
+    """Tell the store why a step fails, for the run log: a night's rows are closed when it ends."""
+
+    @wraps(step)
+    def noting_failures(
+        context: dg.AssetExecutionContext, store: CalibrationStore, **resources: Any
+    ) -> Result:
+        try:
+            return step(context, store=store, **resources)
+        except Exception as error:
+            store.note_failure(in_one_line(error))
+            raise
+
+    return noting_failures
 
 
 def accepted_state(store: CalibrationStore, night: date) -> tuple[CalibrationState | None, str]:

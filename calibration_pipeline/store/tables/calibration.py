@@ -15,7 +15,7 @@ from calibration_pipeline.store.tables.base import (
     recorded_at,
 )
 
-OUTCOMES = ("completed", "completed_empty", "rejected", "audit_failed", "failed")
+OUTCOMES = ("completed", "completed_empty", "rejected", "audit_failed", "failed", "partial")
 
 runs = sa.Table(
     "runs",

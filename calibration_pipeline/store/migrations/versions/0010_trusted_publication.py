@@ -48,6 +48,26 @@ JOIN calibration.aliases AS a USING (version)
 """
 
 
+# A version is whole once it is published: rows come with it, in its transaction, or never. (xmin is
+# the transaction that wrote a row; publication uses no savepoint, which would have a number of its
+# own.)
+REFUSE_LATE_ROWS = """
+CREATE FUNCTION calibration.refuse_late_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT version FROM added) AS a
+        JOIN calibration.snapshots AS s USING (version)
+        WHERE s.xmin <> pg_current_xact_id()::xid
+    ) THEN
+        RAISE EXCEPTION 'calibration.%: a version that is published takes no further rows',
+            TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+
+
 def upgrade() -> None:
     _create_drafts()
     _create_decisions()
@@ -59,6 +79,14 @@ def upgrade() -> None:
             f"EXECUTE FUNCTION calibration.refuse_change()"
         )
     op.execute(FIRE_ALWAYS)
+    op.execute(REFUSE_LATE_ROWS)
+    for table in ("snapshot_items", "snapshot_audits"):
+        op.execute(
+            f"CREATE TRIGGER whole_at_publication AFTER INSERT ON calibration.{table} "
+            f"REFERENCING NEW TABLE AS added FOR EACH STATEMENT "
+            f"EXECUTE FUNCTION calibration.refuse_late_rows()"
+        )
+        op.execute(f"ALTER TABLE calibration.{table} ENABLE ALWAYS TRIGGER whole_at_publication")
     op.execute(ALIAS_ITEMS)
     op.execute(
         "COMMENT ON VIEW calibration.alias_items IS "
@@ -180,6 +208,14 @@ def _create_drafts() -> None:
 
 
 def _create_decisions() -> None:
+    op.drop_constraint("run_outcomes_outcome_check", "run_outcomes", schema="calibration")
+    op.create_check_constraint(
+        op.f("run_outcomes_outcome_check"),
+        "run_outcomes",
+        "outcome in ('completed', 'completed_empty', 'rejected', 'audit_failed', 'failed', "
+        "'partial')",
+        schema="calibration",
+    )
     op.create_table(
         "publication_switches",
         _number("switch_id"),
