@@ -57,8 +57,8 @@ def publish(
 
     The rows never leave the server: what was audited is what is published. A draft that says the
     same as its night's newest version, from the same state, under the same configuration, gives
-    no second one: that version stands. Either way the alias follows, unless it stands at a later
-    night or publication is frozen, and the draft is gone.
+    no second one: that version stands. Either way the alias follows, unless the night is an old
+    one or publication is frozen, and the draft is gone.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _follow(
 ) -> str:
     """Move the alias to a version unless something is against it; give what holds it back."""
     found = version_of_alias(connection, alias)
-    if found == version or _stands_later(connection, found, draft.partition):
+    if found == version or _is_old(connection, found, draft.partition):
         return ""
     if held_back := _frozen(connection, alias):
         return held_back
@@ -178,10 +178,19 @@ def _follow(
     return ""
 
 
-def _stands_later(connection: sa.Connection, found: int | None, partition: date) -> bool:
-    """Whether a version is of a later night: an old night that is run again moves no alias."""
-    night = connection.scalar(sa.select(snapshots.c.partition).where(snapshots.c.version == found))
-    return night is not None and partition < night
+def _is_old(connection: sa.Connection, found: int | None, partition: date) -> bool:
+    """Whether a night is an old one, whose version moves no alias when it is run again.
+
+    That is where a later night has been published, even if a person has rolled back from it; but
+    not the very night that the alias stands at, which is mended by being run again.
+    """
+    if found is None:
+        return False
+    stands_at = sa.select(snapshots.c.partition).where(snapshots.c.version == found)
+    if connection.scalar(stands_at) == partition:
+        return False
+    newest = connection.scalar(sa.select(sa.func.max(snapshots.c.partition)))
+    return newest is not None and partition < newest
 
 
 def _frozen(connection: sa.Connection, alias: str) -> str:
@@ -203,9 +212,10 @@ def why_held_back(engine: sa.Engine, version: int, alias: str = CURRENT) -> str:
     """
     with engine.connect() as connection:
         found = version_of_alias(connection, alias)
-        night = connection.scalar(
-            sa.select(snapshots.c.partition).where(snapshots.c.version == version)
+        night, stands_at = (
+            connection.scalar(sa.select(snapshots.c.partition).where(snapshots.c.version == number))
+            for number in (version, found)
         )
-        if night is None or found == version or _stands_later(connection, found, night):
+        if night is None or found == version or (stands_at is not None and night < stands_at):
             return ""
         return _frozen(connection, alias)

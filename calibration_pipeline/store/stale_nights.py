@@ -97,6 +97,22 @@ def stale_nights(states: Sequence[AcceptedState]) -> tuple[StaleNight, ...]:
     return tuple(found)
 
 
+def with_cause(
+    found: Sequence[StaleNight], cause: StaleNight | None, states: Sequence[AcceptedState]
+) -> tuple[StaleNight, ...]:
+    """Add a night that is stale for another reason, and with it all accepted nights after it."""
+    if cause is None or (found and found[0].night <= cause.night):
+        return tuple(found)
+    nights = sorted({state.night for state in states if state.night >= cause.night})
+    follows = dict(zip(nights[1:], nights, strict=False))
+    return tuple(
+        cause
+        if night == cause.night
+        else StaleNight(night, f"follows {follows[night]}, which is stale")
+        for night in nights
+    )
+
+
 def _first_fits(state: AcceptedState, set_by: dict[str, AcceptedState]) -> dict[str, AcceptedState]:
     """The nights that set the scales which a state is linked to."""
     return {

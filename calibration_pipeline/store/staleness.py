@@ -15,7 +15,9 @@ from calibration_pipeline.store.stale_nights import (
     StaleNight,
     StateKey,
     stale_nights,
+    with_cause,
 )
+from calibration_pipeline.store.superseded_versions import first_superseded
 from calibration_pipeline.store.tables import (
     aliases,
     calibration_states,
@@ -107,7 +109,7 @@ def read_staleness(engine: sa.Engine, after: Sequence[AcceptedState] = ()) -> St
     """
     with engine.connect() as connection:
         states = [*_accepted_states(connection), *after]
-        found = stale_nights(states)
+        found = with_cause(stale_nights(states), first_superseded(connection), states)
         return Staleness(
             nights=found,
             current=_current(connection, states, found),

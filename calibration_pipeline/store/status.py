@@ -79,6 +79,8 @@ class ProgrammeStatus:
         Versions that failed their audit, newest first.
     erased_nights
         Nights that were computed with answers which have been erased since, oldest first.
+    unfinished
+        Nights whose newest run ended before they did, oldest first.
     """
 
     newest_night: EndedNight | None
@@ -91,6 +93,7 @@ class ProgrammeStatus:
     switch: PublicationSwitch | None = None
     failed_drafts: tuple[FailedDraft, ...] = ()
     erased_nights: tuple[date, ...] = ()
+    unfinished: tuple[date, ...] = ()
 
 
 def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
@@ -103,6 +106,7 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
         contradicted = _contradicted_items(connection, state) if state else ()
         published_at = _published_at(connection)
         touched = nights_touched_by_erasure(connection)
+        unfinished = _unfinished_nights(connection, running)
     folded_through = state.folded_through if state else None
     return ProgrammeStatus(
         newest_night=newest_night,
@@ -115,6 +119,7 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
         switch=read_switch(engine),
         failed_drafts=tuple(map(_failed_draft, _failed(list_drafts(engine)))),
         erased_nights=tuple(sorted({night.partition for night in touched})),
+        unfinished=unfinished,
     )
 
 
@@ -176,6 +181,23 @@ def _failed(drafts: Sequence[StoredDraft]) -> list[StoredDraft]:
 def _failed_draft(stored: StoredDraft) -> FailedDraft:
     rules = tuple(finding.rule for finding in stored.findings if not finding.passed)
     return FailedDraft(stored.draft_id, stored.draft.partition, rules)
+
+
+def _unfinished_nights(connection: sa.Connection, running: LockHolder | None) -> tuple[date, ...]:
+    outcome = sa.func.coalesce(run_outcomes.c.outcome, "failed")
+    newest = (
+        sa.select(runs.c.partition, outcome.label("outcome"))
+        .distinct(runs.c.partition)
+        .outerjoin_from(runs, run_outcomes)
+        .where(outcome != "partial")
+        .order_by(runs.c.partition, runs.c.started_at.desc())
+    )
+    if running:
+        is_over = run_outcomes.c.run_id.is_not(None) | (runs.c.started_at < running.since)
+        newest = newest.where(is_over)
+    found = newest.subquery()
+    query = sa.select(found.c.partition).where(found.c.outcome == "failed")
+    return tuple(connection.scalars(query.order_by(found.c.partition)))
 
 
 def _nights_done(connection: sa.Connection) -> tuple[date, ...]:

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from calibration_pipeline.definitions import build_definitions
+from calibration_pipeline.orchestration.assets import calibration_snapshot
 from calibration_pipeline.orchestration.schedule import JOB, range_tags
+from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.snapshots import current_version, read_manifest
 from calibration_pipeline.store.staleness import Staleness, read_staleness
-from calibration_pipeline_tests.programme import FIRST, LAST, NIGHTS, Programme
+from calibration_pipeline.store.status import read_status
+from calibration_pipeline_tests.programme import FIRST, LAST, NIGHTS, Programme, copy_of
+from calibration_pipeline_tests.store.answers import ZURICH
 
 OLD = NIGHTS[4]
 LATER = list(NIGHTS[5:])
@@ -115,7 +120,7 @@ def test_rebuilding_after_a_disturbance_gives_the_undisturbed_bytes(
     assert stale(programme) == []
     states, versions = calibrated.digests()
     assert programme.digests()[0] == states
-    assert newest_versions(programme, NIGHTS) == [digest for _, _, digest in versions]
+    assert newest_versions(programme, NIGHTS[-2:]) == [digest for _, _, digest in versions]
 
 
 def test_a_rebuild_makes_the_rebuilt_version_of_its_night_current(
@@ -176,7 +181,7 @@ def test_a_night_that_was_skipped_makes_the_later_ones_stale_when_it_is_run(
     assert stale(programme) == []
     states, versions = calibrated.digests()
     assert programme.digests()[0] == states
-    assert newest_versions(programme, NIGHTS) == [digest for _, _, digest in versions]
+    assert newest_versions(programme, NIGHTS[-2:]) == [digest for _, _, digest in versions]
 
 
 def test_a_re_run_that_is_rejected_leaves_the_accepted_state_and_nothing_stale(
@@ -224,3 +229,37 @@ def test_the_newest_night_run_again_leaves_nothing_stale(
     assert parent is not None
     assert (parent.partition, parent.attempt) == (LAST, 2)
     assert shown(programme, LAST)["stale nights after it"] == 0
+
+
+def test_a_crash_between_fits_and_publications_is_mended_in_order(
+    programme: Programme,
+    embedded_server: EmbeddedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last night run alone carries values from before the one that was not published."""
+    # So many answers are asked for that many items keep what was published before.
+    programme = programme.with_policy(minimum_responses=30)
+    programme.run(FIRST, NIGHTS[-3])
+    with copy_of(programme, embedded_server, tmp_path / "undisturbed") as undisturbed:
+        undisturbed.run(NIGHTS[-2], LAST)
+        wanted = newest_versions(undisturbed, NIGHTS[-2:])
+    with monkeypatch.context() as broken:
+        broken.setattr(calibration_snapshot, "compose_snapshot", _crash)
+        with pytest.raises(ZeroDivisionError):
+            programme.run(NIGHTS[-2], LAST)
+    assert read_status(programme.engine, ZURICH).unfinished == NIGHTS[-2:]
+    programme.run(LAST)
+    assert read_status(programme.engine, ZURICH).unfinished == NIGHTS[-2:-1]
+    programme.run(NIGHTS[-2])
+    (found,) = staleness(programme).nights
+    assert found.night == LAST
+    assert found.reason.startswith(f"carries values from before {NIGHTS[-2]} was published")
+    assert newest_versions(programme, NIGHTS[-2:]) != wanted
+    rebuild(programme)
+    assert newest_versions(programme, NIGHTS[-2:]) == wanted
+    assert staleness(programme).nights == ()
+
+
+def _crash(*_arguments: Any) -> None:
+    raise ZeroDivisionError

@@ -291,3 +291,21 @@ def test_a_freeze_waits_for_a_publication_under_way_and_holds_back_the_next(
     waiting.join(10)
     assert frozen.is_set()
     assert publish(lock, draft_id, moved_by="a test").current is None
+
+
+def test_after_a_rollback_an_old_night_that_is_run_again_moves_nothing(
+    engine: sa.Engine, run_id: str
+) -> None:
+    """Nights 0 to 2 are published, and a person has gone back to the first."""
+    nights = [NIGHT + timedelta(days=n) for n in range(4)]
+    for night in nights[2:]:
+        states.write_state(engine, state(night, n_items=2), run_id)
+    for night in nights[:3]:
+        published(engine, run_id, partition=night)
+    promote(engine, 1, moved_by="ada", reason="a wrong key")
+    assert published(engine, run_id, snapshot_items(3), partition=nights[1]).current == 1
+    assert why_held_back(engine, 4) == ""
+    of_the_night_it_stands_at = published(engine, run_id, snapshot_items(2))
+    assert of_the_night_it_stands_at.current == of_the_night_it_stands_at.version == 5
+    tonight = published(engine, run_id, partition=nights[3])
+    assert tonight.current == tonight.version == 6

@@ -7,12 +7,12 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.records import CalibrationState, SnapshotItem
 from calibration_pipeline.store.stale_nights import StateKey
 from calibration_pipeline.store.staleness import read_staleness
 from calibration_pipeline.store.states import write_state
 from calibration_pipeline_tests.database import statements_of
-from calibration_pipeline_tests.store.examples import NIGHT, state
+from calibration_pipeline_tests.store.examples import NIGHT, snapshot_items, state
 from calibration_pipeline_tests.store.publishing import published
 
 Write = Callable[..., CalibrationState]
@@ -170,3 +170,45 @@ def test_thousands_of_nights_are_read_in_a_few_statements(engine: sa.Engine, wri
     with statements_of(engine) as sent:
         assert len(read_staleness(engine).nights) == 3000
     assert 0 < len(sent) < 10
+
+
+def test_a_version_that_carries_values_from_another_one_than_the_one_before_is_stale(
+    engine: sa.Engine, run_id: str, write: Write
+) -> None:
+    """As after a crash between fit and publication: the later night alone was run again."""
+    for night, parent in ((0, None), (1, key(0)), (2, key(1))):
+        write(night, f"d{night}", parent=parent)
+    old, new = snapshot_items(2), tuple(replace(i, difficulty=9.0) for i in snapshot_items(2))
+    carried = tuple(replace(item, source="carried") for item in old)
+
+    def publish_items(night: int, items: tuple[SnapshotItem, ...]) -> None:
+        published(engine, run_id, items, partition=after(night))
+
+    publish_items(0, old)
+    publish_items(2, carried)
+    assert read_staleness(engine).nights == ()
+    publish_items(1, new)
+    found = read_staleness(engine)
+    assert [stale.night for stale in found.nights] == [after(2)]
+    assert "carries values from before 2026-03-02 was published" in found.describe()
+    publish_items(2, tuple(replace(item, source="carried") for item in new))
+    assert read_staleness(engine).nights == ()
+    publish_items(1, tuple(replace(item, window_count=7) for item in new))
+    assert read_staleness(engine).nights == ()  # another version, but the values are the same
+
+
+def test_an_item_that_would_have_values_or_trust_by_now_makes_its_version_stale(
+    engine: sa.Engine, run_id: str, write: Write
+) -> None:
+    for night, parent in ((0, None), (1, key(0))):
+        write(night, f"d{night}", parent=parent)
+    item = replace(snapshot_items(1)[0], source="author", track="provisional")
+    for later, earlier, is_stale in (
+        (item, replace(item, source="fitted"), True),
+        (item, item, False),
+        (replace(item, source="fitted"), replace(item, track="trusted", source="fitted"), True),
+        (replace(item, source="fitted"), replace(item, source="fitted"), False),
+    ):
+        published(engine, run_id, (replace(later, window_count=1),), partition=after(1))
+        published(engine, run_id, (replace(earlier, window_count=2),), partition=after(0))
+        assert bool(read_staleness(engine).nights) == is_stale

@@ -20,6 +20,7 @@ from calibration_pipeline.records import PUBLISHED_NOTHING
 from calibration_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from calibration_pipeline.store.staleness import Staleness
     from calibration_pipeline.store.status import EndedNight, ProgrammeStatus
 
 PATIENCE = timedelta(hours=1)
@@ -31,10 +32,14 @@ LONGEST_RUN = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that a person has to do: what is wrong, and the command to begin with."""
+    """Something that a person has to do: what is wrong, and the command to begin with.
+
+    `since` is the first night to do again, where a backfill from there mends it.
+    """
 
     text: str
     command: str = ""
+    since: date | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,8 @@ class Schedule:
 
 def needs_attention(found: ProgrammeStatus, schedule: Schedule) -> list[Problem]:
     """List what a person has to do, the most urgent first; empty when all is well."""
-    problems = []
-    newest, running, current = found.newest_night, found.running, found.staleness.current
-    if newest and newest.outcome in PUBLISHED_NOTHING:
-        text = f"{newest.night} published nothing ({newest.outcome}): {newest.reason}"
-        problems.append(Problem(text, _command_after(newest)))
+    problems = _nights_that_failed(found)
+    running = found.running
     hangs = running is not None and schedule.now - running.since > LONGEST_RUN
     if running and hangs:
         since = local_moment(running.since, schedule)
@@ -108,17 +110,40 @@ def needs_attention(found: ProgrammeStatus, schedule: Schedule) -> list[Problem]
             f"{range_text(schedule.overdue)} should have been calibrated by now: is Dagster "
             f"running? `{command}` does it"
         )
-        problems.append(Problem(text, command))
-    if stale := found.staleness.describe():
-        problems.append(Problem(stale, found.staleness.command))
-    elif current and current.stale_because:
-        command = f"calibrate night --date {current.night}"
-        text = (
-            f"`current` rests on a superseded state: {current.night} {current.stale_because}; "
-            f"`{command}` tries again"
-        )
-        problems.append(Problem(text, command))
+        problems.append(Problem(text, command, schedule.overdue[0]))
+    return problems + _stale_nights(found.staleness)
+
+
+def _nights_that_failed(found: ProgrammeStatus) -> list[Problem]:
+    """The newest night, if it published nothing, and earlier ones whose run has stopped."""
+    newest = found.newest_night
+    if newest is None:
+        return []
+    problems = []
+    if newest.outcome in PUBLISHED_NOTHING:
+        text = f"{newest.night} published nothing ({newest.outcome}): {newest.reason}"
+        since = newest.night if newest.outcome == "failed" else None
+        problems.append(Problem(text, _command_after(newest), since))
+    if earlier := [night for night in found.unfinished if night < newest.night]:
+        which = range_text((earlier[0], earlier[-1])) if len(earlier) > 1 else str(earlier[0])
+        command = f"calibrate backfill --from {earlier[0]}"  # a night takes values from the last
+        text = f"{which} did not end, the run had stopped: `{command}` does it again, in order"
+        problems.append(Problem(text, command, earlier[0]))
     return problems
+
+
+def _stale_nights(staleness: Staleness) -> list[Problem]:
+    if stale := staleness.describe():
+        return [Problem(stale, staleness.command, staleness.nights[0].night)]
+    current = staleness.current
+    if current is None or not current.stale_because:
+        return []
+    command = f"calibrate night --date {current.night}"
+    text = (
+        f"`current` rests on a superseded state: {current.night} {current.stale_because}; "
+        f"`{command}` tries again"
+    )
+    return [Problem(text, command)]
 
 
 def low_disk(free_bytes: int, minimum_mb: int) -> list[Problem]:
@@ -130,16 +155,28 @@ def low_disk(free_bytes: int, minimum_mb: int) -> list[Problem]:
 
 
 def _command_after(night: EndedNight) -> str:
-    """The command to begin with after a night that published nothing."""
+    """The command to begin with after a night that published nothing.
+
+    After a rejection that is to look: a dry run tells the verdict again, and changes nothing.
+    """
     again = f"calibrate night --date {night.night}"
     if night.outcome == "rejected":
-        return f"{again} --accept-rejected --reason TEXT" if night.has_fit else f"{again} --refresh"
+        return f"{again} --dry-run" if night.has_fit else f"{again} --refresh"
     return "calibrate snapshots drafts" if night.outcome == "audit_failed" else again
 
 
 def next_command(problems: Sequence[Problem]) -> str:
-    """Give the command to begin with; an empty string where none would help."""
-    return next((problem.command for problem in problems if problem.command), "")
+    """Give the command to begin with; an empty string where none would help.
+
+    Where nights have to be done again for several reasons, the earliest of them comes first.
+    """
+    first = next((problem for problem in problems if problem.command), None)
+    if first is None:
+        return ""
+    since = min((p.since for p in problems if p.since), default=None)
+    if first.since is None or since is None or since == first.since:
+        return first.command
+    return f"calibrate backfill --from {since}"
 
 
 def range_text(nights: Nights) -> str:
