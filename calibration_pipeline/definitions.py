@@ -1,7 +1,8 @@
 """Composition root: settings in, Dagster definitions out. Nothing is opened at import."""
 
-import secrets
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -34,7 +35,8 @@ from calibration_pipeline.store.calibration_store import CalibrationStore, RunCo
 from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
 from calibration_pipeline.store.history import newest_finished_night
-from calibration_pipeline.store.pseudonyms import KEY_FILE, pseudonym_key
+from calibration_pipeline.store.pseudonyms import pseudonym_key
+from calibration_pipeline.store.suppression import require_reapplied
 
 LOGGED_PACKAGES = ("calibration-pipeline", "numpy", "scipy", "numba", "dagster", "pyarrow")
 """Packages whose version can change a number or a byte."""
@@ -79,20 +81,25 @@ def _put_together(
     settings: Settings, report: Report, open_run_store: OpenStore, heartbeat: Heartbeat
 ) -> dg.Definitions:
     partitions = daily_partitions(settings.first_day, settings.timezone)
+    assets = [
+        responses.build(partitions),
+        item_fits.build(partitions, settings.policy.window_days),
+        item_flags.build(partitions),
+        anchor_link.build(partitions),
+        calibration_snapshot.build(partitions),
+        candidate_abilities.build(partitions),
+        item_exposure.build(partitions),
+        nightly_report.build(partitions),
+        night_outcome.build(partitions),
+    ]
     job = nightly_job()
-    cleaning = retention_job(settings.retention_days, settings.run_history_days)
+    cleaning = retention_job(
+        settings.retention_days,
+        settings.run_history_days,
+        frozenset(key for asset in assets for key in asset.keys),
+    )
     return dg.Definitions(
-        assets=[
-            responses.build(partitions),
-            item_fits.build(partitions, settings.policy.window_days),
-            item_flags.build(partitions),
-            anchor_link.build(partitions),
-            calibration_snapshot.build(partitions),
-            candidate_abilities.build(partitions),
-            item_exposure.build(partitions),
-            nightly_report.build(partitions),
-            night_outcome.build(partitions),
-        ],
+        assets=assets,
         jobs=[job, cleaning],
         schedules=[
             nightly_schedule(
@@ -117,12 +124,24 @@ def _put_together(
 
 
 def open_store(settings: Settings, triggered_by: str, run_id: str) -> CalibrationStore:
-    """Open the store for a run; entering it takes the calibration lock."""
+    """Open the store for a run; entering it takes the calibration lock.
+
+    Raises
+    ------
+    NightBlockedError
+        A restored backup has brought back people who were forgotten after it.
+    BadInputError
+        The pseudonym key can't be used, or is missing where it is needed.
+    """
+    database = _open_database(settings)
+    with _closed_on_failure(database):
+        _require_reapplied(database, settings)
+        key = _pseudonym_key(settings, database)
     return CalibrationStore(
-        engine=_open_database(settings),
+        engine=database,
         archive=Archive(settings.home / "archive", settings.minimum_free_disk_mb * _MEGABYTE),
         timezone=ZoneInfo(settings.timezone),
-        pseudonym_key=_pseudonym_key(settings),
+        pseudonym_key=key,
         context=_run_context(settings, triggered_by, run_id),
     )
 
@@ -134,17 +153,36 @@ def open_dry_run_store(settings: Settings) -> DryRunStore:
     ------
     DatabaseUnavailableError
         There is no database yet.
+    NightBlockedError, BadInputError
+        As `open_store`.
     """
     url = _revealed(settings.database_url)
-    key = settings.pseudonym_key or (settings.home / KEY_FILE).exists()
+    database = open_database(url, settings.home, read_only=True, create=False)
+    with _closed_on_failure(database):
+        _require_reapplied(database, settings)
+        # Before the first night there is no key, and which one it is changes no result.
+        key = _pseudonym_key(settings, database, keep=False)
     return DryRunStore(
-        engine=open_database(url, settings.home, read_only=True, create=False),
+        engine=database,
         archive=Archive(settings.home / "archive"),
         timezone=ZoneInfo(settings.timezone),
-        # Which key it is changes no result.
-        pseudonym_key=_pseudonym_key(settings) if key else secrets.token_bytes(32),
+        pseudonym_key=key,
         context=_run_context(settings, "dry run", "none"),
     )
+
+
+def _require_reapplied(database: Database, settings: Settings) -> None:
+    with database.connect() as connection:
+        require_reapplied(connection, settings.home / "forgotten")
+
+
+@contextmanager
+def _closed_on_failure(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.dispose()
+        raise
 
 
 def _run_context(settings: Settings, triggered_by: str, run_id: str) -> RunContext:
@@ -174,8 +212,8 @@ def _newest_finished_night(settings: Settings) -> date | None:
         database.dispose()
 
 
-def _pseudonym_key(settings: Settings) -> bytes:
-    return pseudonym_key(_revealed(settings.pseudonym_key), settings.home)
+def _pseudonym_key(settings: Settings, database: Database, *, keep: bool = True) -> bytes:
+    return pseudonym_key(_revealed(settings.pseudonym_key), settings.home, database, keep=keep)
 
 
 def _open_database(settings: Settings) -> Database:

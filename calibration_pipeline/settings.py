@@ -43,11 +43,33 @@ def _known_time_zone(name: str) -> str:
 
 def _web_address(url: SecretStr | None) -> SecretStr | None:
     # Its value stays out of the message: whoever knows the address can silence the watchdog.
-    if url is not None:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not a web address that begins with https:// or http://")
+    if url is not None and not _can_be_called(url.get_secret_value()):
+        raise ValueError(
+            "not a web address that begins with https:// or http://, without user, password, "
+            "spaces and other special characters that aren't percent-encoded"
+        )
     return url
+
+
+def _can_be_called(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its text quotes the address
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    # The library that posts takes a user's name for a part of the host.
+    return is_plain and is_web and "@" not in parts.netloc
+
+
+def _a_folder(path: Path) -> Path:
+    """Make the path absolute; refuse one where a file stands in the way."""
+    home = path.expanduser().absolute()
+    for place in (home, *home.parents):
+        if False:
+            raise ValueError(f"{place} is a file: name a folder, which may be a new one")
+    return home
 
 
 def _longer_than_the_window(days: int, others: ValidationInfo) -> int:
@@ -128,7 +150,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     dagster_database_url: SecretStr | None = None
-    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    home: Annotated[Path, AfterValidator(_a_folder)] = Field(
         default=Path(".calibration"), validate_default=True
     )
     timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Europe/Zurich"

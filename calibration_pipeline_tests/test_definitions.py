@@ -9,14 +9,22 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster._serdes import serialize_value
 
-from calibration_pipeline.definitions import LOGGED_PACKAGES, build_definitions, open_store
+from calibration_pipeline.definitions import (
+    LOGGED_PACKAGES,
+    build_definitions,
+    open_dry_run_store,
+    open_store,
+)
+from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.orchestration.schedule import JOB
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.schema import migrate
+from calibration_pipeline.store.tables import candidate_map, suppressions
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
 
 URL = "postgresql://calibrator:a-pass-word@127.0.0.1:1/exams"
@@ -143,3 +151,23 @@ def test_the_pseudonym_key_is_the_operators_or_one_made_once(migrated: Settings)
     assert chosen.pseudonym_key == KEY.encode()
     for store in (*stores, chosen):
         store.engine.dispose()
+
+
+@pytest.mark.parametrize("table", [candidate_map, suppressions])
+def test_no_key_is_made_where_pseudonyms_are(migrated: Settings, table: sa.Table) -> None:
+    """An archived day is another such case; the tests of the command line have it."""
+    assert len(open_dry_run_store(migrated).pseudonym_key) == 32
+    key_file = migrated.home / "pseudonym.key"
+    assert not key_file.exists()
+    assert migrated.database_url is not None
+    engine = open_engine(migrated.database_url.get_secret_value())
+    values = {"pseudonym": b"p" * 16, "candidate_id": "ann", "is_erased": True}
+    row = {name: value for name, value in values.items() if name in table.c}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(table).values(row))
+    engine.dispose()
+    with pytest.raises(BadInputError, match=r"no pseudonym key .*restore the file"):
+        open_store(migrated, "a test", "run 1")
+    with pytest.raises(BadInputError, match=r"no pseudonym key .*restore the file"):
+        open_dry_run_store(migrated)
+    assert not key_file.exists()

@@ -74,6 +74,45 @@ def test_a_bad_value_is_one_line_that_names_the_variable(monkeypatch, variable, 
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hunter2@x y",
+        "http://user:hunter2@watch.example/ping",
+        "http://user:hun/ter2@watch.example",
+        "http://[hunter2/ping",
+        "http://watch.example/hunter2 and more",
+        "http://hunter2\u2100.example/ping",
+        "https://watch.example:hunter2/ping",
+    ],
+)
+def test_a_watchdogs_address_that_cannot_be_called_is_refused_unsaid(monkeypatch, address):
+    monkeypatch.setenv("CALIBRATION_HEARTBEAT_URL", address)
+    with pytest.raises(BadInputError, match="CALIBRATION_HEARTBEAT_URL can't be used") as refusal:
+        load_settings()
+    assert "hun" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://hc.example/k@n?create=1", "http://127.0.0.1:8080/a%20b"]
+)
+def test_a_watchdogs_address_is_taken_as_it_is(monkeypatch, address):
+    monkeypatch.setenv("CALIBRATION_HEARTBEAT_URL", address)
+    found = load_settings().heartbeat_url
+    assert found is not None
+    assert found.get_secret_value() == address
+
+
+@pytest.mark.parametrize("below", ["", "nights"])
+def test_a_home_that_is_a_file_is_refused(monkeypatch, tmp_path, below):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CALIBRATION_HOME", str(tmp_path / "file" / below))
+    line = f"CALIBRATION_HOME can't be used: {tmp_path / 'file'} is a file: name a folder"
+    with pytest.raises(BadInputError, match=line):
+        load_settings()
+
+
 def test_the_retention_period_is_longer_than_the_window(monkeypatch):
     monkeypatch.setenv("CALIBRATION_RETENTION_DAYS", "61")
     assert load_settings().retention_days == 61

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from numbers import Integral
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar, overload
 
@@ -165,11 +166,11 @@ class ItemReader:
         NothingPublishedError
             No version was named, and the alias points at none yet.
         BadInputError
-            There is no such version.
+            There is no such version, or that isn't the number of one: a whole one from 1 on.
         DamagedVersionError
             What is stored isn't what was published.
         """
-        number = self.current_version(alias) if version is None else version
+        number = self.current_version(alias) if version is None else _version_number(version)
         kept = self._kept.get(number)
         if kept is not None:
             return kept
@@ -203,6 +204,18 @@ class ItemReader:
             return read()
         except DatabaseUnavailableError:
             return read()
+
+
+def _version_number(version: object) -> int:
+    """Refuse what PostgreSQL would: a text, even one of digits, a flag, a fraction."""
+    if not isinstance(version, bool) and isinstance(version, Integral):
+        number = int(version)
+        if 1 <= number < 2**31:  # where PostgreSQL's integer ends
+            return number
+    raise BadInputError(
+        f"{version!r} is not the number of a version: name one as a whole number from 1 on, or "
+        "none to pin the version in force"
+    )
 
 
 def _pinned(published: PublishedVersion) -> PinnedVersion:

@@ -1,10 +1,15 @@
 """What happens when a run of the nightly job fails: is it tried again, and who is told."""
 
+from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
-from calibration_pipeline.errors import CalibrationError, LockHeldError
+from calibration_pipeline.errors import (
+    CalibrationError,
+    DatabaseUnavailableError,
+    LockHeldError,
+)
 from calibration_pipeline.orchestration.heartbeat import Beat, Heartbeat
 from calibration_pipeline.orchestration.partitions import RANGE_END
 from calibration_pipeline.orchestration.retries import (
@@ -13,6 +18,7 @@ from calibration_pipeline.orchestration.retries import (
     is_passing,
     retries_left,
 )
+from calibration_pipeline.store.connection import failure_of_another_driver
 
 
 @dg.failure_hook(required_resource_keys={"heartbeat"})
@@ -29,11 +35,41 @@ def after_a_failed_step(context: dg.HookContext) -> None:
 
 def in_one_line(error: BaseException) -> str:
     """Say for the run log why a run failed; other errors than ours may quote what is secret."""
-    ours = next((cause for cause in causes_of(error) if isinstance(cause, CalibrationError)), None)
+    ours = mendable_cause(error)
     if ours is not None:
         return str(ours)
     *_, root = causes_of(error)
     return f"{type(root).__name__}: Dagster's log of the run says more"
+
+
+def mendable_cause(error: BaseException) -> CalibrationError | None:
+    """Give what a person can mend about a failure, in its one line; None if that isn't known.
+
+    Dagster's database fails in its own words. Mostly it is lost together with ours, while Dagster
+    records how ours failed: what was being handled then is the cause.
+    """
+    causes = tuple(causes_of(error))
+    ours = next((cause for cause in causes if isinstance(cause, CalibrationError)), None)
+    if ours is not None:
+        return ours
+    said = next(filter(None, map(failure_of_another_driver, causes)), None)
+    if said is None:
+        return None
+    return next(
+        (handled for handled in _handled_by(error) if isinstance(handled, CalibrationError)),
+        DatabaseUnavailableError(
+            f"Dagster's database can't be used ({said}): start it, or correct "
+            "CALIBRATION_DAGSTER_DATABASE_URL (where that is unset, CALIBRATION_DATABASE_URL)"
+        ),
+    )
+
+
+def _handled_by(error: BaseException) -> Iterator[BaseException]:
+    """Yield what was being handled when an error was raised, and when that was, and so on."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def see_to_failure(
@@ -56,8 +92,20 @@ def see_to_failure(
         forbid_retry(instance, run.run_id)
     elif instance.run_retries_enabled and retries_left(run.tags) > 0:
         return []
-    is_refused = any(isinstance(cause, LockHeldError) for cause in causes_of(error))
     night = run.tags.get(RANGE_END) or run.tags.get("dagster/partition")
-    if heartbeat is None or is_refused or night is None:
+    if heartbeat is None or night is None:
         return []
-    return heartbeat(Beat(date.fromisoformat(night), "failed"))
+    return tell_of_crash(error, date.fromisoformat(night), heartbeat)
+
+
+def tell_of_crash(error: BaseException, night: date, heartbeat: Heartbeat) -> list[str]:
+    """Tell the watchdog that a run crashed; one that another calibration refused leaves it to that.
+
+    Returns
+    -------
+    list of str
+        Warnings of the heartbeat.
+    """
+    if any(isinstance(cause, LockHeldError) for cause in causes_of(error)):
+        return []
+    return heartbeat(Beat(night, "failed"))

@@ -36,11 +36,18 @@ class Beat:
         As in the run log.
     version
         The version that the night published; None if none.
+    current
+        The version that engines read; None before the first one, and after a crash, when the
+        database may be what failed.
+    held_back
+        Why that isn't the night's version; an empty string if it is, or the night has none.
     """
 
     night: date
     outcome: str
     version: int | None = None
+    current: int | None = None
+    held_back: str = ""
 
     @property
     def is_well(self) -> bool:

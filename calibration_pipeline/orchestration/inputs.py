@@ -110,14 +110,15 @@ def _revisions_to_repeat(
     """The revisions that a night used, or those in its parent's window where they are newer.
 
     What the parent holds is still to be counted, so a day that it alone has read is among them.
-    Where candidates have been erased since, what stands in a revision's place is compared.
+    Where candidates have been erased since, what stands in a revision's place is read, and is as
+    old as what it replaced.
     """
     pinned: dict[date, int] = {}
     shared = parent.window if parent else ()
     for day, recorded, _ in (*earlier.window, *earlier.folded, *shared):
-        revision = store.kept_revision(day, recorded)
-        pinned[day] = max(revision, pinned.get(day, revision))
-    return pinned
+        found = {pinned.get(day, recorded), recorded}
+        pinned[day] = max(found, key=lambda revision: store.first_recorded_as(day, revision))
+    return {day: store.kept_revision(day, revision) for day, revision in pinned.items()}
 
 
 def _last_day_not_looked_at(store: CalibrationStore, state: CalibrationState) -> date:

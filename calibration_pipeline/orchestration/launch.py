@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import dagster as dg
 
-from calibration_pipeline.errors import BadInputError, CalibrationError
-from calibration_pipeline.orchestration.failures import see_to_failure
+from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.orchestration.failures import mendable_cause, tell_of_crash
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, no_heartbeat
-from calibration_pipeline.orchestration.retries import NO_RETRY, causes_of
+from calibration_pipeline.orchestration.retries import NO_RETRY
 from calibration_pipeline.orchestration.schedule import JOB, range_tags
 
 QUIET_LOG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -37,7 +37,8 @@ def run_nights(
     assets
         Names of the assets to process; all of the job's if None.
     heartbeat
-        Told of a crash; how nights end otherwise, the run's last step tells by itself.
+        Told of a crash and of an interrupt; how nights end otherwise, the run's last step tells by
+        itself.
 
     Returns
     -------
@@ -50,6 +51,8 @@ def run_nights(
         A night lies outside the partitions.
     CalibrationError
         Whatever stopped the run that a person can mend, such as a lock that is held.
+    KeyboardInterrupt
+        Somebody stopped it.
     """
     job = definitions.resolve_job_def(JOB)
     _require_partitions(job, first, last)
@@ -62,17 +65,17 @@ def run_nights(
             asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
             run_config={"ops": {"responses": extraction, "item_fits": extraction}, **QUIET_LOG},
         )
-    except dg.DagsterExecutionInterruptedError as interruption:
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as interruption:
+        _tell(interruption, last, heartbeat)
         raise KeyboardInterrupt from interruption
     except dg.Failure:
         pass  # a night published nothing: the run log says which, and why
     except Exception as error:
-        # An error that is raised here has passed the job's hook by.
-        if run := instance.get_run_by_id(run_id):
-            for warning in see_to_failure(instance, run, error, heartbeat):
-                dg.get_dagster_logger().warning(warning)
-        mendable = _mendable_cause(error)
-        if mendable is None:
+        # An error that is raised here has passed the job's hook by. Dagster isn't asked about the
+        # run: its database may be what failed.
+        _tell(error, last, heartbeat)
+        mendable = mendable_cause(error)
+        if mendable is None or mendable is error:
             raise
         raise mendable from error
     return run_id
@@ -92,5 +95,6 @@ def _require_partitions(job: dg.JobDefinition, first: date, last: date) -> None:
             )
 
 
-def _mendable_cause(error: BaseException) -> CalibrationError | None:
-    return next((cause for cause in causes_of(error) if isinstance(cause, CalibrationError)), None)
+def _tell(error: BaseException, night: date, heartbeat: Heartbeat) -> None:
+    for warning in tell_of_crash(error, night, heartbeat):
+        dg.get_dagster_logger().warning(warning)

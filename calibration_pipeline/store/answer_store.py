@@ -65,6 +65,11 @@ class AnswerStore(StateStore):
         with self.engine.connect() as connection:
             return deletions.kept_revision(connection, day, revision)
 
+    def first_recorded_as(self, day: date, revision: int) -> int:
+        """Give the number of the extraction that a revision comes from, before any erasure."""
+        with self.engine.connect() as connection:
+            return deletions.first_recorded_as(connection, day, revision)
+
     def erased_sessions(self, day: date) -> int:
         """Count the sessions of erased candidates that a day's source held when last extracted."""
         with self.engine.connect() as connection:

@@ -1,6 +1,7 @@
 """The archive: one Parquet file per extraction of a day, never overwritten."""
 
 import errno
+import math
 import os
 import secrets
 import shutil
@@ -112,12 +113,18 @@ class Archive:
                     folder.rmdir()
         return count
 
-    def orphans(self, recorded: Container[str]) -> list[str]:
-        """Name the files that are not among those recorded and older than `ORPHAN_AGE`."""
-        oldest = time.time() - ORPHAN_AGE.total_seconds()
+    def orphans(self, recorded: Container[str], age: timedelta | None = ORPHAN_AGE) -> list[str]:
+        """Name the files that are not among those recorded.
+
+        Parameters
+        ----------
+        age
+            Only older ones; all if None, for a caller that keeps extractions out.
+        """
+        newest = math.inf if age is None else time.time() - age.total_seconds()
         found = (self._root / _FOLDER).glob("day=*/*") if self._root.exists() else ()
         names = ((path, path.relative_to(self._root).as_posix()) for path in sorted(found))
-        return [n for path, n in names if n not in recorded and path.stat().st_mtime < oldest]
+        return [n for path, n in names if n not in recorded and path.stat().st_mtime < newest]
 
     def read(self, file_name: str, columns: list[str] | None = None) -> pa.Table:
         """Read an archived file; a column that is younger than the file is null in every row.

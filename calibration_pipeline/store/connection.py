@@ -21,6 +21,23 @@ PASSING_DATABASE_ERRORS: tuple[type[Exception], ...] = (
 """What the database says when it is stopped, out of room, or busy: another try may succeed."""
 
 
+def failure_of_another_driver(error: BaseException) -> str | None:
+    """Say what a database said of its failure to somebody else who uses it, as Dagster does.
+
+    What it says to us, through psycopg 3, is named where we connect (`store.engine`).
+
+    Returns
+    -------
+    str or None
+        The first line, without the statement and its parameters; None if that isn't the error.
+    """
+    if not isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return None
+    if isinstance(error.orig, psycopg.Error):
+        return None
+    return str(error.orig).strip().partition("\n")[0]
+
+
 def open_database(
     database_url: str | None,
     home: Path,

@@ -107,10 +107,31 @@ def kept_revision(connection: sa.Connection, day: date, revision: int) -> int:
     return revision
 
 
+def first_recorded_as(connection: sa.Connection, day: date, revision: int) -> int:
+    """Give the number under which a revision's answers were extracted, before any erasure.
+
+    Which of two revisions is the later extraction is told by these numbers alone: what stands in
+    the place of an older one is numbered after newer ones that an erasure left as they were.
+    """
+    d = archive_deletions.c
+    query = sa.select(d.replaced_by, d.revision).where(d.day == day, d.replaced_by.is_not(None))
+    replaced = {row.replaced_by: row.revision for row in connection.execute(query)}
+    while revision in replaced:
+        revision = replaced[revision]
+    return revision
+
+
 def record_deletions(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Record that files are to be deleted: `day`, `revision`, `cause` and `replaced_by` of each."""
     if rows:
         connection.execute(sa.insert(archive_deletions), rows)
+
+
+def recorded_files(connection: sa.Connection) -> set[str]:
+    """Name every file that has a row; any other is left over from an extraction that was killed."""
+    r = archive_revisions.c
+    rows = connection.execute(sa.select(r.file_name, r.quarantine_file_name))
+    return {name for row in rows for name in row if name}
 
 
 def deleted_files(connection: sa.Connection) -> list[str]:
@@ -129,7 +150,7 @@ def finish_deletions(connection: sa.Connection, archive: Archive) -> int:
 
 
 def nights_touched_by_erasure(connection: sa.Connection) -> tuple[TouchedNight, ...]:
-    """List the nights that used a revision from which candidates were erased, oldest first."""
+    """List the nights whose newest accepted state used what was erased since, oldest first."""
     used = sa.union(
         *(
             sa.select(t.c.partition, t.c.attempt, t.c.day, t.c.revision)
@@ -137,6 +158,10 @@ def nights_touched_by_erasure(connection: sa.Connection) -> tuple[TouchedNight, 
         )
     ).subquery()
     d, states = archive_deletions.c, calibration_states.c
+    newer = calibration_states.alias("newer")
+    is_run_again = sa.exists().where(
+        newer.c.partition == states.partition, newer.c.attempt > states.attempt, newer.c.is_accepted
+    )
     version = (
         sa.select(sa.func.max(snapshots.c.version))
         .where(snapshots.c.partition == states.partition, snapshots.c.attempt == states.attempt)
@@ -151,7 +176,7 @@ def nights_touched_by_erasure(connection: sa.Connection) -> tuple[TouchedNight, 
         )
         .join(used, (used.c.partition == states.partition) & (used.c.attempt == states.attempt))
         .join(archive_deletions, (d.day == used.c.day) & (d.revision == used.c.revision))
-        .where(d.cause == "erasure")
+        .where(d.cause == "erasure", states.is_accepted, ~is_run_again)
         .group_by(states.partition, states.attempt)
         .order_by(states.partition, states.attempt)
     )

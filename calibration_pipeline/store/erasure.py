@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store import revisions
 from calibration_pipeline.store.archive import Archive
@@ -24,7 +25,7 @@ from calibration_pipeline.store.archive_format import (
     PSEUDONYM,
     QUARANTINE_SCHEMA,
 )
-from calibration_pipeline.store.deletions import IS_DELETED, record_deletions
+from calibration_pipeline.store.deletions import IS_DELETED, record_deletions, recorded_files
 from calibration_pipeline.store.tables import archive_revisions
 
 _ORDINALS = ("session_ordinal", "candidate_ordinal")
@@ -99,10 +100,41 @@ def _holds(archive: Archive, row: sa.Row[Any], wanted: pa.Array) -> bool:
     """
     names = (row.file_name, row.quarantine_file_name)
     return any(
-        pc.any(_is_in(archive.read(name, ["candidate_pseudonym"]), wanted)).as_py()
-        for name in names
-        if name and archive.path(name).exists()
+        _names_any(archive, name, wanted) for name in names if name and archive.path(name).exists()
     )
+
+
+def _names_any(archive: Archive, file_name: str, wanted: pa.Array) -> bool:
+    table = archive.read(file_name, ["candidate_pseudonym"])
+    return bool(pc.any(_is_in(table, wanted)).as_py())
+
+
+def delete_leftovers(
+    connection: sa.Connection, archive: Archive, pseudonyms: Collection[bytes]
+) -> int:
+    """Delete what killed extractions have left, of whatever age, where it may hold candidates.
+
+    Parameters
+    ----------
+    connection
+        In a transaction that keeps extractions out: no such file is being written.
+
+    Returns
+    -------
+    int
+        How many files were deleted: those that name a candidate, and those that can't be read,
+        such as one whose writing was cut short.
+    """
+    wanted = pa.array(sorted(pseudonyms), PSEUDONYM)
+    leftovers = archive.orphans(recorded_files(connection), age=None)
+    return archive.delete([name for name in leftovers if _may_name_any(archive, name, wanted)])
+
+
+def _may_name_any(archive: Archive, file_name: str, wanted: pa.Array) -> bool:
+    try:
+        return _names_any(archive, file_name, wanted)
+    except NightBlockedError:
+        return True
 
 
 def _is_in(table: pa.Table, wanted: pa.Array) -> Any:

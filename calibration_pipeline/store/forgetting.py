@@ -13,11 +13,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from calibration_pipeline.errors import UnknownCandidateError
-from calibration_pipeline.store import suppression
+from calibration_pipeline.store import revisions, suppression
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.deletions import finish_deletions
-from calibration_pipeline.store.erasure import ErasedAnswers, erase_from_archive
+from calibration_pipeline.store.erasure import (
+    ErasedAnswers,
+    delete_leftovers,
+    erase_from_archive,
+)
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.tables import (
@@ -26,7 +30,7 @@ from calibration_pipeline.store.tables import (
     privacy_acts,
     response_log,
 )
-from calibration_pipeline.store.turns import Turn, wait_for_turn
+from calibration_pipeline.store.value_lists import is_among
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,9 @@ class Forgetting:
         erase: bool,
         must_be_known: bool = False,
     ) -> Forgotten:
+        # The fence alone keeps extractions out: each passes it in its own transaction, maybe with
+        # its turn taken and the lock lost, so that waiting for the turn behind it would be mutual.
         with lock.begin() as connection:
-            wait_for_turn(connection, Turn.EXTRACTION)
             pseudonyms, ids = people(connection)
             known = _is_known(connection, pseudonyms, ids)
             done = _remove(connection, self.archive, pseudonyms, ids, erase=erase)
@@ -162,6 +167,8 @@ class Forgetting:
             suppression.remember(self.remembered, pseudonyms, erase=erase)
         with lock.begin() as connection:
             finish_deletions(connection, self.archive)
+            if erase and pseudonyms:
+                delete_leftovers(connection, self.archive, pseudonyms)
         if any(asdict(done).values()):
             _vacuum(self.database, [candidate_map, candidate_abilities, response_log])
         return done
@@ -176,9 +183,9 @@ def _is_known(connection: sa.Connection, pseudonyms: Collection[bytes], ids: Seq
     if set(pseudonyms) & (suppressed.forgotten | suppressed.erased):
         return True
     found = sa.select(
-        sa.exists().where(candidate_map.c.pseudonym.in_(pseudonyms))
-        | sa.exists().where(candidate_abilities.c.candidate_pseudonym.in_(pseudonyms))
-        | sa.exists().where(response_log.c.candidate_id.in_(ids))
+        sa.exists().where(is_among(candidate_map.c.pseudonym, pseudonyms))
+        | sa.exists().where(is_among(candidate_abilities.c.candidate_pseudonym, pseudonyms))
+        | sa.exists().where(is_among(response_log.c.candidate_id, ids))
     )
     return bool(connection.scalar(found))
 
@@ -194,20 +201,23 @@ def _remove(
     def delete(table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
         return connection.execute(sa.delete(table).where(condition)).rowcount
 
-    is_theirs = candidate_abilities.c.candidate_pseudonym.in_(pseudonyms)
+    is_theirs = is_among(candidate_abilities.c.candidate_pseudonym, pseudonyms)
     archived = ErasedAnswers()
     if erase and pseudonyms:
         archived = erase_from_archive(connection, archive, pseudonyms)
-    return Forgotten(
+    as_extracted = revisions.days_as_extracted(connection, archived.days)
+    removed = Forgotten(
         candidates=suppression.suppress(connection, pseudonyms, erase=erase),
-        links=delete(candidate_map, candidate_map.c.pseudonym.in_(pseudonyms)),
+        links=delete(candidate_map, is_among(candidate_map.c.pseudonym, pseudonyms)),
         abilities=delete(candidate_abilities, is_theirs),
-        answers=delete(response_log, response_log.c.candidate_id.in_(ids)) if erase else 0,
+        answers=delete(response_log, is_among(response_log.c.candidate_id, ids)) if erase else 0,
         archived_days=len(archived.days),
         archived_revisions=archived.revisions,
         archived_sessions=archived.sessions,
         archived_answers=archived.answers,
     )
+    revisions.observe_erasure(connection, as_extracted)
+    return removed
 
 
 def _vacuum(database: Database, tables: Sequence[sa.Table]) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+import sqlalchemy as sa
+
 from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.store.tables import archive_revisions, candidate_map, suppressions
 
 PSEUDONYM_BYTES = 16
 KEY_FILE = "pseudonym.key"
@@ -26,15 +29,49 @@ def pseudonyms_of(
     return [hmac.digest(key, prefix + i.encode(), "sha256")[:PSEUDONYM_BYTES] for i in ids]
 
 
-def pseudonym_key(chosen: str | None, home: Path) -> bytes:
+def pseudonym_key(chosen: str | None, home: Path, engine: sa.Engine, *, keep: bool = True) -> bytes:
     """Give the key that the operator has chosen, or the one kept in the home folder.
+
+    A key is made only where nothing has been done with one yet: under a new key nobody who is in
+    the archive, or was erased, would be recognised.
+
+    Parameters
+    ----------
+    chosen
+        The operator's own; None if there is none.
+    home
+        The folder that holds the key file.
+    engine
+        Of the database whose pseudonyms the key has made.
+    keep
+        Write a key that is made into the home folder; not so in a dry run.
 
     Raises
     ------
     BadInputError
-        The key file can't be used.
+        The key file can't be used, or is missing where it is needed.
     """
-    return chosen.encode() if chosen else load_or_create_key(home / KEY_FILE)
+    if chosen:
+        return chosen.encode()
+    path = home / KEY_FILE
+    if not path.exists():
+        _require_no_pseudonyms(engine, path)
+        if not keep:
+            return secrets.token_bytes(_KEY_BYTES)
+    return load_or_create_key(path)
+
+
+def _require_no_pseudonyms(engine: sa.Engine, path: Path) -> None:
+    tables = (archive_revisions, candidate_map, suppressions)
+    is_any = sa.or_(*(sa.exists().select_from(table) for table in tables))
+    with engine.connect() as connection:
+        is_needed = connection.scalar(sa.select(is_any))
+    if is_needed:
+        raise BadInputError(
+            f"there is no pseudonym key {path}, and the database has pseudonyms made with it: "
+            "restore the file from where it is kept, or set CALIBRATION_PSEUDONYM_KEY "
+            "(if the key is lost for good, see docs/personal-data.md); nothing was done"
+        )
 
 
 def load_or_create_key(path: Path) -> bytes:

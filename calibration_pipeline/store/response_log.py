@@ -73,6 +73,19 @@ SELECT count(*) AS sessions, min(first_row) AS first_row
 FROM staged_sessions LEFT JOIN logged_sessions USING (session_id)
 WHERE starts_differ OR candidates_differ OR stated_start <> logged_start
 """
+# Only asked for where sessions of the file are in the log; uses the same index.
+_LOGGED_ANSWERS = """
+SELECT count(*) AS rows, min(s.row_number) AS first_row
+FROM staging AS s
+WHERE (s.session_id, s.item_id) IN (
+    SELECT r.session_id, r.item_id
+    FROM calibration.response_log AS r
+    JOIN logged_sessions USING (session_id)
+    WHERE r.session_started_at
+          BETWEEN (SELECT min(logged_start) FROM logged_sessions)
+              AND (SELECT max(logged_start) FROM logged_sessions)
+)
+"""
 _INSERT = """
 INSERT INTO calibration.response_log (
     session_id, candidate_id, item_id, content_version, score, answered_at, session_started_at,
@@ -91,7 +104,11 @@ JOIN (SELECT item_id, max(content_version) AS newest FROM calibration.items GROU
 
 
 def import_responses(
-    engine: sa.Engine, path: Path, progress: Callable[[int, int], None]
+    engine: sa.Engine,
+    path: Path,
+    progress: Callable[[int, int], None],
+    *,
+    repeat_answers: bool = False,
 ) -> ResponseImport:
     """Append a file of answers to the response log, in one transaction.
 
@@ -105,6 +122,8 @@ def import_responses(
         correct), answered_at and, if known, the other columns of the log.
     progress
         Called with how much of the file has been read, and its size.
+    repeat_answers
+        Append answers that are in the log already, too: extraction quarantines them.
 
     Raises
     ------
@@ -126,6 +145,8 @@ def import_responses(
             connection.execute(sa.text(statement))
         _refuse_unknown_items(connection, file.name)
         _refuse_inconsistent_sessions(connection, file.name)
+        if not repeat_answers:
+            _refuse_logged_answers(connection, file.name)
         responses = connection.execute(sa.text(_INSERT)).rowcount
         sessions = connection.scalar(sa.text("SELECT count(*) FROM staged_sessions")) or 0
         connection.execute(
@@ -189,4 +210,17 @@ def _refuse_inconsistent_sessions(connection: sa.Connection, name: str) -> None:
             f"{name}, row {wrong.first_row}: the session has more than one start or candidate, or "
             f"another start than in the log ({wrong.sessions:,} such sessions): "
             "give each session an id of its own; nothing was stored"
+        )
+
+
+def _refuse_logged_answers(connection: sa.Connection, name: str) -> None:
+    """Refuse answers that the log has from another file, or from a test engine."""
+    if not connection.scalar(sa.text("SELECT EXISTS (SELECT FROM logged_sessions)")):
+        return
+    repeated: Any = connection.execute(sa.text(_LOGGED_ANSWERS)).one()
+    if repeated.rows:
+        raise BadInputError(
+            f"{name}, row {repeated.first_row}: the log has an answer of that session to that item "
+            f"already ({repeated.rows:,} such rows): leave them out, or append them all the same "
+            "with --force (nights quarantine them as duplicates); nothing was stored"
         )

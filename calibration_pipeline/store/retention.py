@@ -3,16 +3,18 @@
 What the calibration carries, and what it published, is about items and stays. The deletion is one
 transaction that records which files go, and the files go after it; whatever a crash leaves of them
 goes with the next deletion.
+
+The days that are recorded as deleted end where the folded ones do: of days after them there were no
+answers to delete, and the nights to come need them, as the empty days that they are.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import RetentionBlockedError
+from calibration_pipeline.errors import NightBlockedError, RetentionBlockedError
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.deletions import (
@@ -20,6 +22,7 @@ from calibration_pipeline.store.deletions import (
     deleted_files,
     finish_deletions,
     record_deletions,
+    recorded_files,
 )
 from calibration_pipeline.store.sources.native import day_start
 from calibration_pipeline.store.tables import (
@@ -32,7 +35,7 @@ from calibration_pipeline.store.tables import (
     snapshot_drafts,
 )
 from calibration_pipeline.store.transactions import Transactions
-from calibration_pipeline.store.turns import Turn, wait_for_turn
+from calibration_pipeline.store.value_lists import is_among
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Expired:
     archived_revisions
         Days in the archive; a day may have several revisions.
     candidates
-        Links to people of whom nothing else is kept.
+        Links from pseudonyms under which nothing else is kept.
     drafts
         Versions that failed their audit.
     files
@@ -91,10 +94,14 @@ def delete_expired(
 ) -> Expired:
     """Delete what is older than the retention period.
 
+    What earlier deletions and killed extractions have left goes first, whatever comes after.
+
     Parameters
     ----------
     transactions
-        The calibration lock: no night runs at the same time.
+        The calibration lock. Its fence, which every extraction passes in its own transaction, keeps
+        them out; no turn is taken besides, since a run that has lost the lock may wait for the
+        fence with its turn taken.
     before
         The first local day that is kept.
     timezone
@@ -108,19 +115,21 @@ def delete_expired(
     Raises
     ------
     RetentionBlockedError
-        Days before the cut are still needed: no accepted night has folded them. Nothing is deleted.
+        Days before the cut are still needed: no accepted night has folded them. No answer is
+        deleted.
     ArchiveWriteError
         A file can't be deleted; the next deletion tries again.
     """
     with transactions.begin() as connection:
-        wait_for_turn(connection, Turn.EXTRACTION)
+        leftovers = finish_deletions(connection, archive)
+        leftovers += archive.delete(archive.orphans(recorded_files(connection)))
+    with transactions.begin() as connection:
         cut = _Cut(connection, archive, before, timezone)
-        expired = cut.count()
+        expired = replace(cut.count(), files=leftovers)
         if expired.is_recorded:
             cut.delete(expired)
     with transactions.begin() as connection:
         finish_deletions(connection, archive)
-        archive.delete(archive.orphans(_recorded_files(connection)))
     return expired
 
 
@@ -132,25 +141,24 @@ class _Cut:
     ) -> None:
         self._connection = connection
         self._archive = archive
-        self._before = before
-        self._timezone = timezone
-        start = day_start(before, timezone)
-        self._old_answers = response_log.c.session_started_at < start
+        self._deleted_before = _first_day_to_keep(connection, before, timezone)
+        self._old_answers = response_log.c.session_started_at < day_start(
+            self._deleted_before, timezone
+        )
+        self._old_revisions = (archive_revisions.c.day < self._deleted_before) & ~IS_DELETED
         self._old_abilities = candidate_abilities.c.partition < before
-        self._old_revisions = (archive_revisions.c.day < before) & ~IS_DELETED
-        self._old_drafts = snapshot_drafts.c.recorded_at < start
-        _require_folded(connection, before, timezone)
-        self._strangers = self._find_strangers()
+        self._old_drafts = snapshot_drafts.c.recorded_at < day_start(before, timezone)
+        self._is_stranger = is_among(candidate_map.c.pseudonym, self._strangers())
 
     def count(self) -> Expired:
         """Count what is to be deleted."""
         on_disk = sum(self._archive.path(n).exists() for n in deleted_files(self._connection))
-        orphans = self._archive.orphans(_recorded_files(self._connection))
+        orphans = self._archive.orphans(recorded_files(self._connection))
         return Expired(
             answers=self._count(response_log, self._old_answers),
             abilities=self._count(candidate_abilities, self._old_abilities),
             archived_revisions=self._count(archive_revisions, self._old_revisions),
-            candidates=len(self._strangers),
+            candidates=self._count(candidate_map, self._is_stranger),
             drafts=self._count(snapshot_drafts, self._old_drafts),
             files=on_disk + len(orphans),
         )
@@ -163,60 +171,74 @@ class _Cut:
             self._connection,
             [{**row._mapping, "cause": "retention", "replaced_by": None} for row in days],
         )
-        is_stranger = candidate_map.c.pseudonym.in_(self._strangers)
         for table, condition in (
             (response_log, self._old_answers),
             (candidate_abilities, self._old_abilities),
-            (candidate_map, is_stranger),
+            (candidate_map, self._is_stranger),
             (snapshot_drafts, self._old_drafts),
         ):
             self._connection.execute(sa.delete(table).where(condition))
         self._connection.execute(
-            sa.insert(retention_runs).values(deleted_before=self._before, counts=asdict(expired))
+            sa.insert(retention_runs).values(
+                deleted_before=self._deleted_before, counts=asdict(expired)
+            )
         )
 
     def _count(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
         query = sa.select(sa.func.count()).select_from(table).where(condition)
         return int(self._connection.execute(query).scalar_one())
 
-    def _find_strangers(self) -> list[bytes]:
-        """List the pseudonyms in the map that are in nothing which is kept."""
-        m = candidate_map.c
-        is_in_log = sa.exists().where(
-            response_log.c.candidate_id == m.candidate_id, ~self._old_answers
-        )
-        is_in_abilities = sa.exists().where(
-            candidate_abilities.c.candidate_pseudonym == m.pseudonym, ~self._old_abilities
-        )
-        query = sa.select(m.pseudonym).where(~is_in_log, ~is_in_abilities)
-        strangers = {bytes(pseudonym) for pseudonym in self._connection.scalars(query)}
-        if strangers:
-            strangers -= self._archived_pseudonyms()
-        return sorted(strangers)
+    def _strangers(self) -> set[bytes]:
+        """Find who is in what is deleted, and in nothing that is kept under a pseudonym.
 
-    def _archived_pseudonyms(self) -> set[bytes]:
-        """Everybody who is in a file that is kept; a missing file holds nobody."""
-        r = archive_revisions.c
-        query = sa.select(r.file_name, r.quarantine_file_name).where(
-            r.day >= self._before, ~IS_DELETED
-        )
-        names = [name for row in self._connection.execute(query) for name in row if name]
-        found: set[bytes] = set()
-        for name in names:
-            if self._archive.path(name).exists():
-                column = self._archive.read(name, ["candidate_pseudonym"])["candidate_pseudonym"]
-                found.update(column.unique().to_pylist())
+        The response log, which is large and has no index by candidate, isn't asked: it names people
+        by their own ids, and whoever is in an answer that is yet to be extracted is linked again
+        when it is.
+        """
+        pseudonym = candidate_abilities.c.candidate_pseudonym
+        found = self._pseudonyms(sa.select(pseudonym).where(self._old_abilities))
+        found |= self._leaving_the_archive()
+        if found:
+            is_kept = is_among(pseudonym, found) & ~self._old_abilities
+            found -= self._pseudonyms(sa.select(pseudonym).where(is_kept))
+        for name in self._files((archive_revisions.c.day >= self._deleted_before) & ~IS_DELETED):
+            if not found:
+                break
+            if self._archive.path(name).exists():  # a missing file holds nobody
+                found -= self._named_in(name)
         return found
 
+    def _leaving_the_archive(self) -> set[bytes]:
+        """Everybody in the files that go."""
+        try:
+            return set().union(*map(self._named_in, self._files(self._old_revisions)))
+        except NightBlockedError:
+            # A file is missing or damaged: whom it held has to be found among all.
+            return self._pseudonyms(sa.select(candidate_map.c.pseudonym))
 
-def _recorded_files(connection: sa.Connection) -> set[str]:
-    r = archive_revisions.c
-    rows = connection.execute(sa.select(r.file_name, r.quarantine_file_name))
-    return {name for row in rows for name in row if name}
+    def _named_in(self, file_name: str) -> set[bytes]:
+        column = self._archive.read(file_name, ["candidate_pseudonym"])["candidate_pseudonym"]
+        return set(column.unique().to_pylist())
+
+    def _files(self, condition: sa.ColumnElement[bool]) -> list[str]:
+        """The files of some revisions, those of the newest days first."""
+        r = archive_revisions.c
+        query = sa.select(r.file_name, r.quarantine_file_name).where(condition)
+        rows = self._connection.execute(query.order_by(r.day.desc()))
+        return [name for row in rows for name in row if name]
+
+    def _pseudonyms(self, query: sa.Select[tuple[bytes]]) -> set[bytes]:
+        return set(map(bytes, self._connection.scalars(query.distinct())))
 
 
-def _require_folded(connection: sa.Connection, before: date, timezone: ZoneInfo) -> None:
-    """Refuse to cut into days that no accepted night has folded, if they have answers."""
+def _first_day_to_keep(connection: sa.Connection, before: date, timezone: ZoneInfo) -> date:
+    """Give the period's first day, or the first that is yet to be folded if it is earlier.
+
+    Raises
+    ------
+    RetentionBlockedError
+        A day between the two has answers.
+    """
     states = calibration_states.c
     folded_through: date | None = connection.scalar(
         sa.select(states.folded_through)
@@ -224,10 +246,11 @@ def _require_folded(connection: sa.Connection, before: date, timezone: ZoneInfo)
         .order_by(states.partition.desc(), states.attempt.desc())
         .limit(1)
     )
-    if folded_through is not None and before <= folded_through + timedelta(days=1):
-        return
-    if not _has_answers(connection, folded_through, before, timezone):
-        return
+    first_unfolded = (folded_through or date.min) + timedelta(days=1)
+    if before <= first_unfolded:
+        return before
+    if not _has_answers(connection, first_unfolded, before, timezone):
+        return first_unfolded
     why = (
         "no night has been accepted yet"
         if folded_through is None
@@ -239,15 +262,16 @@ def _require_folded(connection: sa.Connection, before: date, timezone: ZoneInfo)
     )
 
 
-def _has_answers(
-    connection: sa.Connection, after: date | None, before: date, timezone: ZoneInfo
-) -> bool:
-    """Whether a day after one and before another has answers, in the log or the archive."""
-    r, log = archive_revisions.c, response_log.c
-    in_log: list[Any] = [log.session_started_at < day_start(before, timezone)]
-    archived: list[Any] = [r.day < before, r.response_count > 0, ~IS_DELETED]
-    if after is not None:
-        archived.append(r.day > after)
-        in_log.append(log.session_started_at >= day_start(after + timedelta(days=1), timezone))
-    found = sa.select(sa.exists().where(*in_log) | sa.exists().where(*archived))
-    return bool(connection.scalar(found))
+def _has_answers(connection: sa.Connection, first: date, end: date, timezone: ZoneInfo) -> bool:
+    """Whether days from one to before another have answers, bad ones too, in log or archive."""
+    r, started = archive_revisions.c, response_log.c.session_started_at
+    in_log = sa.exists().where(
+        started >= day_start(first, timezone), started < day_start(end, timezone)
+    )
+    archived = sa.exists().where(
+        r.day >= first,
+        r.day < end,
+        (r.response_count > 0) | r.quarantine_file_name.is_not(None),
+        ~IS_DELETED,
+    )
+    return bool(connection.scalar(sa.select(in_log | archived)))

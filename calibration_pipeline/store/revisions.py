@@ -91,17 +91,53 @@ def record(
         insert_revision(connection, writer, recorded, timezone.key)
     elif not archive.path(newest.file_name).exists():
         writer.commit(recorded.revision)
+    _observe(connection, recorded.day, recorded.revision, fingerprint, erased_sessions)
+    return recorded
+
+
+def days_as_extracted(connection: sa.Connection, days: Sequence[date]) -> list[date]:
+    """List those of some archived days whose source is as it was when they were last extracted."""
+    return [
+        day
+        for day in days
+        if (row := _newest(connection, day)) is not None
+        and observed(connection, day, day).get(day) == _fingerprint(connection, row)
+    ]
+
+
+def observe_erasure(connection: sa.Connection, days: Sequence[date]) -> None:
+    """Record days' sources as extracted, after candidates were taken out of them and the archive.
+
+    Otherwise what was taken out would pass for a correction of the log that came late.
+
+    Parameters
+    ----------
+    days
+        Whose sources were as extracted before: what else has changed is yet to be found.
+    """
+    for row in filter(None, (_newest(connection, day) for day in days)):
+        erased = erased_sessions(connection, row.day)
+        _observe(connection, row.day, row.revision, _fingerprint(connection, row), erased)
+
+
+def _fingerprint(connection: sa.Connection, row: sa.Row[Any]) -> Fingerprint:
+    zone = ZoneInfo(row.timezone)
+    return native.fingerprints(connection, row.day, row.day, zone)[row.day]
+
+
+def _observe(
+    connection: sa.Connection, day: date, revision: int, fingerprint: Fingerprint, erased: int
+) -> None:
     connection.execute(
         sa.insert(source_observations).values(
-            day=recorded.day,
-            revision=recorded.revision,
+            day=day,
+            revision=revision,
             row_count=fingerprint.row_count,
             latest_ingested_at=fingerprint.latest_ingested_at,
             checksum=fingerprint.checksum,
-            erased_sessions=erased_sessions,
+            erased_sessions=erased,
         )
     )
-    return recorded
 
 
 def insert_revision(

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, NightBlockedError
 from calibration_pipeline.store.private_files import private_file
 from calibration_pipeline.store.pseudonyms import PSEUDONYM_BYTES
 from calibration_pipeline.store.tables import suppressions
@@ -90,6 +90,30 @@ def read_remembered(path: Path) -> ForgottenPeople:
             f"{path} can't be read as a list of forgotten candidates: restore it from a copy"
         ) from error
     return _sorted_out(acts)
+
+
+def require_reapplied(connection: sa.Connection, path: Path) -> None:
+    """Refuse a database that lacks an act of the file: it would bring people back.
+
+    Raises
+    ------
+    NightBlockedError
+        A backup from before the act was restored, or the act was killed before its commit.
+    BadInputError
+        The file can't be read.
+    """
+    remembered = read_remembered(path)
+    if not (remembered.forgotten or remembered.erased):
+        return
+    done = suppressed(connection)
+    lacking = remembered.forgotten - done.forgotten - done.erased
+    lacking |= remembered.erased - done.erased
+    if lacking:
+        raise NightBlockedError(
+            f"{path} names {len(lacking)} forgotten candidates whom the database doesn't know as "
+            "such (an older backup was restored, or an act was killed): nothing was calibrated; "
+            "run `calibrate forget --reapply` first"
+        )
 
 
 def _parsed(line: str) -> tuple[bytes, bool]:

@@ -1,5 +1,7 @@
 """Database URLs: the spellings that people use, and the driver that a library needs."""
 
+import re
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -71,14 +73,13 @@ def _with_driver(url: str, driver: str | None) -> str:
 
 
 def _parse(url: str) -> URL:
+    # No text of the URL is repeated: it may hold a password.
+    if _is_ambiguous(url):
+        raise _unreadable()
     try:
         parsed = make_url(url.strip())
     except (ArgumentError, ValueError):
-        # The text is not repeated: it may hold a password.
-        raise BadInputError(
-            "The database URL can't be read: write it as postgresql://USER:PASSWORD@HOST/DATABASE, "
-            "special characters in the password percent-encoded."
-        ) from None
+        raise _unreadable() from None
     dialect = parsed.drivername.split("+")[0]
     if dialect not in _POSTGRES:
         raise BadInputError(
@@ -91,3 +92,20 @@ def _parse(url: str) -> URL:
             "write it as postgresql://USER:PASSWORD@HOST/DATABASE."
         )
     return parsed
+
+
+def _is_ambiguous(url: str) -> bool:
+    """Whether user and password could end at another ``@`` than the one where a library ends them.
+
+    An ``@``, ``/``, ``?`` or ``#`` in a password that isn't percent-encoded: what stands behind it
+    would pass for a host, a database or a parameter, and be named in messages.
+    """
+    authority, *rest = re.split("[/?#]", url.partition("://")[2], maxsplit=1)
+    return authority.count("@") > 1 or any("@" in part for part in rest)
+
+
+def _unreadable() -> BadInputError:
+    return BadInputError(
+        "The database URL can't be read: write it as postgresql://USER:PASSWORD@HOST/DATABASE, "
+        "special characters in the password percent-encoded (@ is %40, / is %2F)."
+    )

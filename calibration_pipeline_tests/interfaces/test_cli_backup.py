@@ -58,6 +58,21 @@ def test_an_embedded_programme_moves_with_its_dagster_tables_and_without_its_key
         assert connection.execute(RUN).fetchone() == (1,)
 
 
+def test_a_damaged_backup_is_refused_before_a_server_is_made(
+    calibrate: Calibrate, home: Path, tmp_path: Path
+) -> None:
+    calibrate("migrate")
+    assert calibrate("db", "backup", "--out", tmp_path / "one").exit_code == 0
+    EmbeddedServer(home).remove()
+    shutil.rmtree(home)
+    with (tmp_path / "one" / "calibration.dump").open("ab") as dump:
+        dump.write(b"more")
+    refused = calibrate("db", "restore", tmp_path / "one")
+    assert refused.exit_code == 2
+    assert "calibration.dump is damaged" in the_line(refused)
+    assert not home.exists()
+
+
 def test_a_restore_onto_dagsters_tables_is_refused_before_anything(
     calibrate: Calibrate, home: Path, tmp_path: Path
 ) -> None:

@@ -5,15 +5,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from sqlalchemy.engine import make_url
 
 from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.orchestration.assets import item_fits
+from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.runs import open_run
 from calibration_pipeline.store.snapshots import current_version
@@ -299,6 +304,7 @@ def test_nights_that_there_are_not_end_with_2(operator: Operator) -> None:
     nights = f"nights run from {FIRST - timedelta(days=1)} to "
     for arguments, expected in (
         (("backfill", "--from", LAST, "--to", FIRST), f"--from {LAST} is after --to {FIRST}"),
+        (("backfill", "--from", later), f"--from {later} is after yesterday, "),
         (("night", "--date", earlier), f"{earlier} is not a night that can be"),
         (("night", "--date", later), f"{later} is not a night that can be"),
         (("backfill", "--from", FIRST, "--to", later), nights),
@@ -314,7 +320,13 @@ def test_nights_that_there_are_not_end_with_2(operator: Operator) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("night", "--date", "yesterday"), ("backfill",), ("backfill", "--from", "2026-13-01")],
+    [
+        ("night", "--date", "yesterday"),
+        ("night", "--triggered-by", ""),
+        ("backfill", "--from", "2026-01-01", "--triggered-by", " "),
+        ("backfill",),
+        ("backfill", "--from", "2026-13-01"),
+    ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, arguments)
@@ -340,6 +352,80 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(
     line = the_line(result)
     assert "127.0.0.1:1/exams can't be reached" in line
     assert "secret" not in line
+
+
+@pytest.mark.parametrize("lost", ["both databases", "Dagster's"])
+def test_a_database_that_is_lost_during_a_night_is_one_line_and_a_failure_for_the_watchdog(
+    operator: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lost: str,
+) -> None:
+    ours = operator.environment["CALIBRATION_DATABASE_URL"]
+    dagsters = operator.environment["CALIBRATION_DAGSTER_DATABASE_URL"]
+    calibrate_night = item_fits.calibrate_night
+
+    def lose_and_go_on(*arguments: Any, **options: Any) -> Any:
+        set_open([ours, dagsters] if lost == "both databases" else [dagsters], is_open=False)
+        return calibrate_night(*arguments, **options)
+
+    monkeypatch.setattr(item_fits, "calibrate_night", lose_and_go_on)
+    without_pauses(monkeypatch)
+    result = operator("night", "--date", FIRST)
+    set_open([ours, dagsters], is_open=True)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("error: ")
+    assert "not currently accepting connections" in line
+    assert ("Dagster's database can't be used" in line) == (lost == "Dagster's")
+    assert "Retrying failed database" not in caplog.text
+    told = json.loads((operator.programme.settings.home / "heartbeat.json").read_text())
+    assert (told["night"], told["outcome"]) == (str(FIRST), "failed")
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Dagster try its database again at once: with its pauses a run takes half a minute."""
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_: 0.0)
+
+
+def set_open(urls: Sequence[str], *, is_open: bool) -> None:
+    """Let nobody into databases any more, and end all connections; or let people in again."""
+    names = [str(make_url(url).database) for url in urls]
+    server = make_url(urls[0]).set(database="postgres")
+    engine = open_engine(server.render_as_string(hide_password=False))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for name in names:
+            connection.execute(sa.text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {is_open}'))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(:names)"
+        connection.execute(sa.text(ended), {"names": names})
+    engine.dispose()
+
+
+def test_a_dagster_database_that_is_down_from_the_start_is_a_failure_for_the_watchdog(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pauses(monkeypatch)
+    url = "postgresql://ada:secret@127.0.0.1:1/dagster"
+    result = operator("night", "--date", FIRST, CALIBRATION_DAGSTER_DATABASE_URL=url)
+    assert result.exit_code == 1
+    line = the_line(result)
+    assert "Dagster's database can't be used" in line
+    assert "secret" not in line
+    told = json.loads((operator.programme.settings.home / "heartbeat.json").read_text())
+    assert told["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DAGSTER_DATABASE_URL"])
+def test_a_password_that_is_not_encoded_is_named_in_no_part(
+    operator: Operator, variable: str
+) -> None:
+    url = {f"CALIBRATION_{variable}": "postgresql://bob:s3@cret@127.0.0.1:1/x"}
+    result = operator("night", "--date", FIRST, **url)
+    assert result.exit_code == 2
+    line = the_line(result)
+    assert "percent-encoded" in line
+    assert "cret" not in line
 
 
 def test_a_folder_without_dagster_yaml_is_named(

@@ -70,7 +70,7 @@ def test_somebody_unknown_ends_in_one_line(on_database: Calibrate, home: Path) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--reapply", "--erase"], ["ann", "--reapply"], ["-"], [""]]
+    "arguments", [[], ["--reapply", "--erase"], ["ann", "--reapply"], ["-"], [""], [" \t"]]
 )
 def test_one_id_or_reapply_is_wanted(
     on_database: Calibrate, home: Path, engine: sa.Engine, arguments: list[str]
@@ -90,6 +90,29 @@ def test_acts_are_reapplied(on_database: Calibrate, home: Path, engine: sa.Engin
     result = on_database("forget", "--reapply", "--json")
     assert json.loads(result.stdout)["forgotten"]["links"] == 1
     assert on_database("forget", "--reapply").exit_code == 0
+
+
+def test_without_the_list_of_acts_none_is_done_again_and_nothing_is_made(
+    calibrate: Calibrate, tmp_path: Path
+) -> None:
+    result = calibrate("forget", "--reapply")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: there is no file `forgotten` in {tmp_path / 'home'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_new_key_is_made_for_a_database_with_pseudonyms(
+    on_database: Calibrate, home: Path
+) -> None:
+    (home / "pseudonym.key").rename(home / "kept")
+    result = on_database("forget", "ann")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "there is no pseudonym key" in line
+    assert not (home / "pseudonym.key").exists()
+    (home / "kept").rename(home / "pseudonym.key")
+    assert on_database("forget", "ann").exit_code == 0
 
 
 def test_a_running_night_is_waited_for_by_a_person(

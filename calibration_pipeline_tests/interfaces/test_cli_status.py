@@ -126,7 +126,7 @@ def test_a_newest_night_that_published_nothing_needs_somebody(outcome: str) -> N
 @pytest.mark.parametrize(
     ("outcome", "has_fit", "expected"),
     [
-        ("rejected", True, "calibrate night --date 2026-06-10 --accept-rejected --reason TEXT"),
+        ("rejected", True, "calibrate night --date 2026-06-10 --dry-run"),
         ("rejected", False, "calibrate night --date 2026-06-10 --refresh"),
         ("audit_failed", True, "calibrate snapshots drafts"),
         ("failed", False, "calibrate night --date 2026-06-10"),
@@ -139,6 +139,25 @@ def test_the_next_command_is_named(outcome: str, has_fit: bool, expected: str) -
     assert shown(found)["next command"] == f"`{expected}`"
     assert as_json(found)["next_command"] == expected
     assert command(well(TODAY - days(5))) == "calibrate backfill --from 2026-06-07"
+
+
+def test_nights_whose_run_stopped_are_done_again_from_the_first_one_on() -> None:
+    """Each takes values from the one before it: the newest alone would publish something else."""
+    newest = replace(well().newest_night, outcome="failed", reason="killed")  # type: ignore[type-var]
+    stopped = (LAST_NIGHT - days(2), LAST_NIGHT - days(1), LAST_NIGHT)
+    found = well(newest_night=newest, unfinished=stopped)
+    assert command(found) == "calibrate backfill --from 2026-06-08"
+    assert problems(found)[1].startswith("2026-06-08 to 2026-06-09 (2 nights) did not end")
+    rebuilt = well(unfinished=stopped[:1])
+    assert command(rebuilt) == "calibrate backfill --from 2026-06-08"
+
+
+def test_of_nights_to_be_done_again_the_earliest_comes_first() -> None:
+    cause = StaleNight(date(2026, 5, 1), "follows 2026-04-30, which is stale")
+    stale = Staleness((cause,), CurrentVersion(34, LAST_NIGHT, ""))
+    found = well(TODAY - days(5), staleness=stale)
+    assert len(problems(found)) == 2
+    assert command(found) == "calibrate backfill --from 2026-05-01"
 
 
 def test_a_frozen_publication_is_told_and_no_alarm() -> None:

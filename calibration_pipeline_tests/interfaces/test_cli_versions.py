@@ -145,7 +145,14 @@ def test_freezing_and_thawing(on_database: Calibrate, versions: sa.Engine, run_i
     promoted = on_database("snapshots", "promote", 1, "--reason", "a person may")
     assert "it stays there until `calibrate snapshots thaw`" in promoted.stderr
     thawed = on_database("snapshots", "thaw", "--reason", "exams are over")
-    assert thawed.stderr == "Publication is open again.\n"
+    assert thawed.stderr.splitlines() == [
+        "Publication is open again.",
+        "`current` is at version 1, the newest is 3: the next night that publishes moves it on, "
+        "`calibrate snapshots promote 3 --reason TEXT --expect 1` does so now",
+    ]
+    on_database("snapshots", "promote", 3, "--reason", "mended", "--expect", 1)
+    again = on_database("snapshots", "thaw", "--reason", "x")
+    assert again.stderr == "Publication was not frozen.\n"
     assert "was not frozen" in on_database("snapshots", "thaw", "--reason", "x").stderr
 
 

@@ -15,7 +15,11 @@ import pytest
 from dagster._core.instance import InstanceRef
 from dagster._serdes import serialize_value
 
-from calibration_pipeline.errors import BadInputError, CalibrationError
+from calibration_pipeline.errors import (
+    BadInputError,
+    CalibrationError,
+    DatabaseUnavailableError,
+)
 from calibration_pipeline.interfaces.dagster_storage import PipelineStorage, storage_url
 from calibration_pipeline.orchestration.instance import open_instance
 from calibration_pipeline.settings import Settings
@@ -172,9 +176,28 @@ def test_dagster_home_is_honoured(project, tmp_path_factory, monkeypatch):
 
 def test_a_folder_without_dagster_yaml_is_refused_in_one_line(tmp_path, monkeypatch):
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with pytest.raises(CalibrationError, match=r"no dagster\.yaml in") as refusal:
-        open_instance(tmp_path)
+    with (
+        pytest.raises(CalibrationError, match=r"no dagster\.yaml in") as refusal,
+        open_instance(tmp_path),
+    ):
+        pass
     assert "\n" not in str(refusal.value)
+
+
+def test_a_storage_that_cannot_be_reached_is_one_line_without_the_password(
+    project, monkeypatch, caplog
+):
+    monkeypatch.setenv("CALIBRATION_DAGSTER_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:1/x")
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_: 0.0)  # its pauses
+    lost = pytest.raises(DatabaseUnavailableError, match="Dagster's database can't be used")
+    with lost as refusal, open_instance(project):
+        pass
+    line = str(refusal.value)
+    assert "port 1 failed" in line
+    assert "CALIBRATION_DAGSTER_DATABASE_URL" in line
+    assert "\n" not in line
+    assert "hunter2" not in line
+    assert "Retrying failed database" not in caplog.text
 
 
 def test_the_projects_own_configuration_is_valid():

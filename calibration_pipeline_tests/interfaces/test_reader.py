@@ -69,6 +69,25 @@ def test_a_version_is_pinned_with_what_it_states(reader: ItemReader) -> None:
     )
 
 
+@pytest.mark.parametrize("version", ["abc", "2", True, 2.0, 0, -1, 2**40, np.bool_(True)])
+def test_what_is_no_number_of_a_version_is_refused_in_one_line(
+    reader: ItemReader, version: Any
+) -> None:
+    with pytest.raises(BadInputError, match="is not the number of a version") as refusal:
+        reader.pin(version)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_number_out_of_an_array_is_a_number(reader: ItemReader) -> None:
+    assert reader.pin(np.array([1, 2])[1]).version == 2
+
+
+def test_a_password_that_is_not_encoded_is_named_in_no_part() -> None:
+    with pytest.raises(BadInputError, match="percent-encoded") as refusal:
+        ItemReader("postgresql://bob:s3@cret@127.0.0.1:1/x")
+    assert "cret" not in str(refusal.value)
+
+
 def test_an_item_is_its_newest_wording_unless_another_is_named(reader: ItemReader) -> None:
     pinned, item_id = reader.pin(), EDITED.key[0]
     assert pinned.items[item_id] == pinned.item(item_id) == EDITED

@@ -22,6 +22,7 @@ from calibration_pipeline.orchestration.heartbeat import (
 )
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.publication_switch import freeze, thaw
 from calibration_pipeline_tests.programme import FIRST, NIGHTS, Programme
 
 NOW = datetime(2026, 6, 11, 2, 10, tzinfo=UTC)
@@ -73,7 +74,7 @@ def test_success_and_failure_are_told_at_their_addresses(
     watchdog: Watchdog, tmp_path: Path
 ) -> None:
     beat = heart(tmp_path / "home", watchdog.url)
-    assert beat(Beat(date(2026, 6, 10), "completed", 34)) == []
+    assert beat(Beat(date(2026, 6, 10), "completed", 34, 33, "exam week")) == []
     assert beat(Beat(date(2026, 6, 10), "completed_empty")) == []
     assert beat(Beat(date(2026, 6, 10), "rejected")) == []
     paths = [path for path, _ in watchdog.told]
@@ -84,6 +85,8 @@ def test_success_and_failure_are_told_at_their_addresses(
         "night": "2026-06-10",
         "outcome": "completed",
         "version": 34,
+        "current": 33,
+        "held_back": "exam week",
     }
     file = tmp_path / "home" / "heartbeat.json"
     assert json.loads(file.read_text()) == watchdog.told[-1][1]
@@ -146,6 +149,24 @@ def test_nights_tell_how_they_ended(
     assert written["outcome"] == "rejected"
     assert SECRET not in caplog.text
     assert SECRET not in str(programme.instance.all_logs(programme.instance.get_runs()[0].run_id))
+
+
+def test_a_heartbeat_tells_what_engines_read_and_why_it_is_not_the_nights_version(
+    programme: Programme, watchdog: Watchdog
+) -> None:
+    own = watched(programme, watchdog.url)
+    own.run(FIRST, NIGHTS[1])
+    freeze(own.engine, decided_by="ada", reason="exam week")
+    own.run(NIGHTS[2])
+    thaw(own.engine, decided_by="ada", reason="over")
+    own.run(FIRST)
+    own.with_policy(population_sd_range=(2.0, 5.0)).run(NIGHTS[2])
+    told = [(beat["version"], beat["current"], beat["held_back"]) for _, beat in watchdog.told]
+    assert told[0] == (2, 2, "")
+    assert told[1][:2] == (3, 2)
+    assert "by ada: exam week; `current` stays at version 2" in told[1][2]
+    assert told[2] == (1, 2, "`current` is at version 2: `calibrate snapshots moves` says why")
+    assert told[3] == (None, 2, "")
 
 
 def test_a_run_that_crashes_tells_it_too(programme: Programme, watchdog: Watchdog) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from calibration_pipeline.errors import BadInputError, NightBlockedError
 from calibration_pipeline.orchestration.assets import item_fits, responses
+from calibration_pipeline.orchestration.heartbeat import Beat
 from calibration_pipeline_tests.programme import FIRST, NIGHTS, Programme, programme_on
 
 TODAY = datetime.now(UTC).date()
@@ -89,18 +90,27 @@ def test_refresh_reaches_both_extraction_and_fit(
 def test_an_interrupt_is_an_interrupt(
     programme: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real SIGINT in the middle of a step: the caller sees Ctrl-C, the lock is free again."""
+    """A real SIGINT in the middle of a step: Ctrl-C for the caller, and in log and heartbeat."""
 
     def interrupted(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(30)
 
     monkeypatch.setattr(item_fits, "calibrate_night", interrupted)
+    beats: list[Beat] = []
+
+    def heartbeat(beat: Beat) -> list[str]:
+        beats.append(beat)
+        return []
+
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            programme.run(FIRST)
+            programme.run(FIRST, NIGHTS[1], heartbeat=heartbeat)
     finally:
         signal.signal(signal.SIGINT, before)
+    assert beats == [Beat(NIGHTS[1], "failed")]
+    reason = "SELECT DISTINCT outcome || ': ' || reason FROM calibration.run_outcomes"
+    assert programme.scalar(reason) == "failed: interrupted"
     with programme.store():
         pass

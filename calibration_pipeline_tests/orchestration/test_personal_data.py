@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 from dagster._serdes import serialize_value
 
+from calibration_pipeline.definitions import open_dry_run_store
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.store.deletions import nights_touched_by_erasure
 from calibration_pipeline.store.extraction import BYTES_PER_ROW
@@ -124,6 +125,38 @@ def test_a_rebuilt_night_does_not_go_back_behind_the_late_answers_that_it_used(
     assert (revisions[day], later[day]) == (3, 4)
     assert used - programme.state(LAST).window_counts.sum() == done.archived_answers
     assert late > 0
+
+
+def test_a_rebuilt_night_does_not_go_back_to_an_older_revision_for_having_been_rewritten(
+    calibrated_copy: Programme,
+) -> None:
+    """What stands in the place of an older revision is numbered after a newer one that is kept."""
+    programme, day = calibrated_copy, NIGHTS[-2]
+    person = candidate_of(programme, f"s{day:%Y%m%d}-00000")
+    programme.execute("DELETE FROM calibration.response_log WHERE candidate_id = :c", c=person)
+    programme.night(day, refresh=True)
+    newer = programme.state(day).window[-1]
+    assert [state.window[-2][:2] for state in (programme.state(LAST),)] == [(day, 1)]
+    assert newer[:2] == (day, 2)
+    assert forgetting(programme).forget(person, erase=True).archived_revisions == 1
+    assert programme.store().kept_revision(day, 1) == 3
+    programme.night(LAST)
+    assert programme.state(LAST).window[-2] == newer
+
+
+def test_a_restored_night_is_blocked_until_the_acts_are_done_again(
+    calibrated_copy: Programme,
+) -> None:
+    programme, tonight = calibrated_copy, LAST + timedelta(days=1)
+    acts = forgetting(programme)
+    acts.forget(candidate_of(programme, f"s{LAST:%Y%m%d}-00000"), erase=True)
+    programme.execute("DELETE FROM calibration.suppressions")
+    with pytest.raises(NightBlockedError, match="run `calibrate forget --reapply` first"):
+        programme.run(tonight)
+    with pytest.raises(NightBlockedError, match="run `calibrate forget --reapply` first"):
+        open_dry_run_store(programme.settings)
+    acts.reapply()
+    assert programme.night(tonight).outcome in ("completed", "completed_empty")
 
 
 def test_a_night_whose_days_are_deleted_is_blocked_in_one_line(calibrated_copy: Programme) -> None:

@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
+from calibration_pipeline import definitions as composition
 from calibration_pipeline.definitions import build_definitions, open_store
 from calibration_pipeline.orchestration import retention
 from calibration_pipeline.orchestration.assets.common import POOL
@@ -23,7 +30,7 @@ def run_job(programme: Programme, clock: retention.Clock) -> dg.ExecuteInProcess
     """Run the job by a clock of the test's: 400 days after the last day that was folded."""
     settings = programme.settings
     definitions = dg.Definitions(
-        jobs=[retention.retention_job(400, 400, clock)],
+        jobs=[retention.retention_job(400, 400, frozenset(), clock)],
         resources=build_resources(
             lambda trigger, run_id: open_store(settings, trigger, run_id),
             settings.policy,
@@ -94,6 +101,7 @@ def instance(dagster_url: str, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_date="2025-01-03")
 KEY = dg.AssetKey("night")
+OURS = "__repository__@calibration_pipeline.definitions"
 
 
 @dg.asset(partitions_def=DAYS)
@@ -101,13 +109,29 @@ def night(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"day": context.partition_key})
 
 
+@dg.asset
+def wages() -> None:
+    """An asset of another team."""
+
+
+NIGHTLY, PAYROLL = (
+    dg.define_asset_job("nightly_calibration", [night]),
+    dg.define_asset_job("payroll", [wages]),
+)
+SHARED = dg.Definitions([night, wages], jobs=[NIGHTLY, PAYROLL, dg.define_asset_job("retention")])
+
+
+def delete_old_runs(instance: dg.DagsterInstance, before: datetime | None = None) -> int:
+    later = datetime.now(UTC) + timedelta(days=1)
+    return retention.delete_old_runs(instance, before or later, {KEY}, OURS)
+
+
 def test_old_runs_go_with_their_events_and_later_ones_stay(instance: dg.DagsterInstance) -> None:
     """Seen in PostgreSQL: the records of the run go, those of other runs and the asset stay."""
+    job = SHARED.resolve_job_def(NIGHTLY.name)
 
     def materialise(day: str) -> str:
-        return dg.materialize(
-            [night], instance=instance, partition_key=day, run_config=QUIET
-        ).run_id
+        return job.execute_in_process(instance=instance, partition_key=day, run_config=QUIET).run_id
 
     def materialised() -> list[str | None]:
         records = instance.fetch_materializations(KEY, limit=10).records
@@ -116,11 +140,11 @@ def test_old_runs_go_with_their_events_and_later_ones_stay(instance: dg.DagsterI
     old = materialise("2025-01-01")
     between = datetime.now(UTC)
     new = materialise("2025-01-02")
-    assert retention.delete_old_runs(instance, between) == 1
+    assert delete_old_runs(instance, between) == 1
     assert [run.run_id for run in instance.get_runs()] == [new]
     assert instance.all_logs(old) == []
     assert materialised() == ["2025-01-02"]
-    assert retention.delete_old_runs(instance, datetime.now(UTC)) == 1
+    assert delete_old_runs(instance) == 1
     assert materialised() == []
     newest = instance.get_latest_materialization_event(KEY)
     assert newest is not None
@@ -128,9 +152,77 @@ def test_old_runs_go_with_their_events_and_later_ones_stay(instance: dg.DagsterI
 
 
 def test_a_run_under_way_is_never_deleted(instance: dg.DagsterInstance) -> None:
-    run = instance.create_run_for_job(
-        dg.Definitions(assets=[night]).resolve_implicit_global_asset_job_def(),
-        status=dg.DagsterRunStatus.STARTED,
-    )
-    assert retention.delete_old_runs(instance, datetime.now(UTC) + timedelta(days=1)) == 0
-    assert instance.get_run_by_id(run.run_id) is not None
+    run = finished(instance, NIGHTLY.name, None, status=dg.DagsterRunStatus.STARTED)
+    assert delete_old_runs(instance) == 0
+    assert instance.get_run_by_id(run) is not None
+
+
+def finished(
+    instance: dg.DagsterInstance,
+    job: str,
+    location: str | None,
+    *assets: dg.AssetKey,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
+) -> str:
+    """A run as Dagster records it, from a code location or by a process of its own."""
+    origin = None
+    if location is not None:
+        repository = RemoteRepositoryOrigin(
+            RegisteredCodeLocationOrigin(location), "__repository__"
+        )
+        origin = RemoteJobOrigin(repository, job)
+    return instance.create_run_for_job(
+        SHARED.resolve_job_def(job),
+        status=status,
+        asset_selection=frozenset(assets) or None,
+        remote_job_origin=origin,
+    ).run_id
+
+
+def test_runs_of_other_teams_on_a_shared_instance_stay(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_RUNS_AT_ONCE", 2)  # pages that hold none of ours
+    here, there, implicit = "calibration_pipeline.definitions", "payroll", "__ASSET_JOB"
+    wage = dg.AssetKey("wages")
+    theirs = {
+        finished(instance, job, location, *assets)
+        for job, location, assets in (
+            (PAYROLL.name, there, ()),
+            (PAYROLL.name, None, ()),
+            (NIGHTLY.name, there, ()),
+            ("retention", there, ()),
+            (implicit, there, (wage,)),
+            (implicit, there, (KEY,)),
+            (implicit, None, (wage,)),
+            (implicit, None, (wage, KEY)),
+            (implicit, None, ()),
+        )
+    }
+    ours = [
+        (NIGHTLY.name, here, ()),
+        (NIGHTLY.name, None, ()),
+        ("retention", here, ()),
+        (implicit, here, (KEY,)),
+        (implicit, None, (KEY,)),
+    ]
+    for job, location, assets in ours:
+        finished(instance, job, location, *assets)
+    assert delete_old_runs(instance) == len(ours)
+    assert {run.run_id for run in instance.get_runs()} == theirs
+    assert delete_old_runs(instance) == 0
+
+
+def test_the_job_knows_the_assets_that_the_project_has(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[frozenset[dg.AssetKey]] = []
+    real = retention.retention_job
+
+    def seen(*arguments: Any) -> dg.JobDefinition:
+        built.append(arguments[2])
+        return real(*arguments)
+
+    monkeypatch.setattr(composition, "retention_job", seen)
+    definitions = build_definitions(programme.settings)
+    assert built == [definitions.resolve_asset_graph().materializable_asset_keys]

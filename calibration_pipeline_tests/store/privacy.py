@@ -1,5 +1,7 @@
 """What tests of deletion share: people's days in a log, and where an id can be found."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 from calibration_pipeline.store import states
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.tables import archive_revisions, metadata
+from calibration_pipeline.store.turns import Turn, taking_turns
 from calibration_pipeline_tests.store.answers import DAY, Extract, log, session
 from calibration_pipeline_tests.store.examples import state
 
@@ -66,6 +69,20 @@ def recorded(engine: sa.Engine, day: date) -> list[sa.Row[Any]]:
     with engine.connect() as connection:
         query = sa.select(archive_revisions).where(r.day == day).order_by(r.revision)
         return list(connection.execute(query))
+
+
+@contextmanager
+def turn_of_a_lost_run(engine: sa.Engine) -> Iterator[None]:
+    """A run has lost the lock in the middle of an extraction, and keeps its turn.
+
+    Whoever waits for the turn gets an error, instead of a test without an end.
+    """
+    statement = f"ALTER DATABASE {engine.url.database} SET lock_timeout = '5s'"
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+    with engine.connect() as connection, taking_turns(connection, Turn.EXTRACTION):
+        yield
 
 
 class Killed(BaseException):

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -24,11 +25,19 @@ from calibration_pipeline.store.deletions import nights_touched_by_erasure
 from calibration_pipeline.store.erasure import without
 from calibration_pipeline.store.extraction import changed_days, extract_day, read_day
 from calibration_pipeline.store.forgetting import Forgetting, Forgotten
-from calibration_pipeline.store.late_answers import LateDay, archived_late_answers
+from calibration_pipeline.store.late_answers import (
+    LateDay,
+    archived_late_answers,
+    late_answers,
+)
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.retention import delete_expired
-from calibration_pipeline.store.suppression import read_remembered
+from calibration_pipeline.store.suppression import (
+    read_remembered,
+    remember,
+    require_reapplied,
+)
 from calibration_pipeline.store.tables import (
     archive_deletions,
     candidate_map,
@@ -49,6 +58,7 @@ from calibration_pipeline_tests.store.privacy import (
     read_bytes,
     recorded,
     tables_with,
+    turn_of_a_lost_run,
 )
 from calibration_pipeline_tests.store.test_abilities import ABILITIES
 
@@ -299,9 +309,28 @@ def test_nights_that_used_what_was_erased_are_marked(
     ]
 
 
-def test_what_was_taken_out_of_a_folded_day_is_not_late(
-    engine: sa.Engine, extract: Extract, people: Forgetting, a_week: None, run_id: str
+def test_a_night_that_was_run_again_without_them_is_marked_no_more(
+    engine: sa.Engine, people: Forgetting, a_week: None, run_id: str
 ) -> None:
+    def touched() -> list[tuple[date, int]]:
+        with engine.connect() as connection:
+            return [(n.partition, n.attempt) for n in nights_touched_by_erasure(connection)]
+
+    def run(attempt: int, revision: int, *, is_accepted: bool = True) -> None:
+        night = state(after(6), parent=None, folded=())
+        window = ((after(5), revision, "digest"),)
+        again = replace(night, attempt=attempt, window=window, is_accepted=is_accepted)
+        states.write_state(engine, again, run_id)
+
+    run(1, revision=1)
+    people.forget("bob", erase=True)
+    run(2, revision=2, is_accepted=False)
+    assert touched() == [(after(6), 1)]
+    run(3, revision=2)
+    assert touched() == []
+
+
+def fold_second_day(engine: sa.Engine, run_id: str) -> None:
     root = state(after(5), folded_through=after(0), parent=None)
     (row,) = recorded(engine, after(1))
     night = replace(
@@ -310,6 +339,12 @@ def test_what_was_taken_out_of_a_folded_day_is_not_late(
     )  # fmt: skip
     for each in (root, night):
         states.write_state(engine, each, run_id)
+
+
+def test_what_was_taken_out_of_a_folded_day_is_not_late(
+    engine: sa.Engine, extract: Extract, people: Forgetting, a_week: None, run_id: str
+) -> None:
+    fold_second_day(engine, run_id)
     assert archived_late_answers(engine, after(1)) == ()
     people.forget("bob", erase=True)
     assert archived_late_answers(engine, after(1)) == ()
@@ -317,6 +352,23 @@ def test_what_was_taken_out_of_a_folded_day_is_not_late(
     extract(after(1))
     people.forget("cid", erase=True)
     assert archived_late_answers(engine, after(1)) == (LateDay(after(1), 3),)
+
+
+def test_what_was_erased_does_not_pass_for_a_correction_of_the_log(
+    engine: sa.Engine, extract: Extract, people: Forgetting, a_week: None, run_id: str
+) -> None:
+    """All of it was logged late, as an import is, so that its days are compared row by row."""
+    fold_second_day(engine, run_id)
+    people.forget("bob", erase=True)
+    assert late_answers(engine, after(1), ZURICH) == ()
+    log_people(engine, after(1), "late")
+    found = (LateDay(after(1), 3),)
+    assert late_answers(engine, after(1), ZURICH) == found
+    people.forget("cid", erase=True)
+    (day,) = late_answers(engine, after(1), ZURICH)
+    assert day.day == after(1)
+    extract(after(1))
+    assert late_answers(engine, after(1), ZURICH) == found
 
 
 def test_an_erased_day_past_its_retention_period_goes_like_any_other(
@@ -373,6 +425,32 @@ def test_an_erasure_killed_before_the_commit_did_nothing_and_can_be_done_again(
     assert BOB not in names_in_archive(archive)
 
 
+def test_an_erasure_takes_along_what_killed_extractions_have_left_of_them(
+    engine: sa.Engine, archive: Archive, people: Forgetting, a_week: None
+) -> None:
+    """However young: nobody else can be writing there. What can't be searched may hold them."""
+    first = archive.path(recorded(engine, after(1))[0].file_name)
+    theirs, cut_short = first.with_name("revision-0009-x.parquet"), first.with_name(".writing-1")
+    theirs.write_bytes(first.read_bytes())
+    cut_short.write_bytes(first.read_bytes()[:-50])
+    anothers = first.with_name("revision-0009-y.parquet")
+    table = archive.read(first.relative_to(archive.path("")).as_posix())
+    names = table["candidate_pseudonym"].to_pylist()
+    pq.write_table(table.filter(pa.array([name != BOB for name in names])), anothers)
+    people.forget("bob", erase=False)
+    assert {theirs, cut_short, anothers} <= set(first.parent.iterdir())
+    people.forget("bob", erase=True)
+    assert not {theirs, cut_short} & set(first.parent.iterdir())
+    assert anothers.exists()
+
+
+def test_an_act_waits_for_no_run_that_lost_the_lock(
+    engine: sa.Engine, people: Forgetting, a_week: None
+) -> None:
+    with turn_of_a_lost_run(engine):
+        assert people.forget("bob", erase=True).archived_days == 7
+
+
 def test_an_erasure_without_room_for_the_new_files_does_nothing(
     engine: sa.Engine,
     archive: Archive,
@@ -407,6 +485,58 @@ def test_acts_are_done_again_after_a_restore(
     assert named(engine) == {"cid", "bad"}
     assert BOB not in names_in_archive(archive)
     assert people.reapply() == (Forgotten(), Forgotten())
+
+
+def test_more_acts_are_done_again_than_a_statement_takes_parameters(
+    engine: sa.Engine, people: Forgetting, a_week: None
+) -> None:
+    ids = [f"old {number}" for number in range(66_000)]
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO calibration.response_log "
+                "(session_id, candidate_id, item_id, answered_at, session_started_at) "
+                "SELECT 's', id, 'i1', now(), now() FROM unnest(CAST(:ids AS text[])) AS id"
+            ),
+            {"ids": ids},
+        )
+    remember(people.remembered, pseudonyms_of(KEY, "candidate", ids), erase=True)
+    _, erased = people.reapply()
+    assert (erased.candidates, erased.answers) == (66_000, 66_000)
+    assert scalar(engine, KEPT_LOG) == 21
+
+
+@pytest.mark.parametrize("erase", [False, True])
+def test_no_night_comes_before_the_acts_that_a_restored_database_lacks(
+    engine: sa.Engine, people: Forgetting, a_week: None, erase: bool
+) -> None:
+    def check() -> None:
+        with engine.connect() as connection:
+            require_reapplied(connection, people.remembered)
+
+    def restore(statement: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    check()
+    people.forget("ann", erase=False)
+    people.forget("bob", erase=erase)
+    check()
+    restore(
+        "DELETE FROM calibration.suppressions WHERE is_erased = (SELECT bool_or(is_erased)"
+        " FROM calibration.suppressions)"
+    )
+    with pytest.raises(
+        NightBlockedError, match="run `calibrate forget --reapply` first"
+    ) as refusal:
+        check()
+    assert f"names {1 if erase else 2} forgotten" in str(refusal.value)
+    people.reapply()
+    check()
+    if erase:
+        restore("UPDATE calibration.suppressions SET is_erased = false")
+        with pytest.raises(NightBlockedError, match="names 1 forgotten"):
+            check()
 
 
 def test_the_list_of_acts_is_private_and_names_nobody(people: Forgetting, a_week: None) -> None:

@@ -142,6 +142,20 @@ def test_a_session_in_two_files_keeps_its_start(engine: sa.Engine, tmp_path: Pat
     assert {row.session_started_at for row in _rows(engine)} == {moment("2026-03-10T23:59:00Z")}
 
 
+def test_answers_that_are_in_the_log_already_are_refused_unless_they_are_wanted(
+    engine: sa.Engine, tmp_path: Path
+) -> None:
+    _import(engine, write_csv(tmp_path / "a.csv", GOOD))
+    more = "s3,eve,i1,1,2026-03-09T10:00:00Z\ns2,bob,i2,1,2026-03-10T09:31:00Z\n"
+    overlap = write_csv(tmp_path / "b.csv", f"{HEADER}\n{more}{GOOD.partition(chr(10))[2]}")
+    with pytest.raises(BadInputError, match=r"row 3: .*already \(3 such rows\).*--force"):
+        _import(engine, overlap)
+    assert len(_rows(engine)) == 3
+    added = import_responses(engine, overlap, lambda done, total: None, repeat_answers=True)
+    assert added.responses == 5
+    assert len(_rows(engine)) == 8
+
+
 def test_an_answer_without_a_version_is_to_the_newest(engine: sa.Engine, tmp_path: Path) -> None:
     edited = "item_id,discrimination,difficulty,guessing,content_version\ni1,1,1,0.1,2\n"
     import_bank(engine, write_csv(tmp_path / "edited.csv", edited), "3PL")

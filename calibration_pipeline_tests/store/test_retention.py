@@ -2,8 +2,10 @@
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -37,6 +39,7 @@ from calibration_pipeline.store.tables import (
 )
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH, Extract
 from calibration_pipeline_tests.store.privacy import (
+    BAD,
     Killed,
     a_week,
     accept_night,
@@ -46,6 +49,7 @@ from calibration_pipeline_tests.store.privacy import (
     log_people,
     names_in_archive,
     recorded,
+    turn_of_a_lost_run,
 )
 from calibration_pipeline_tests.store.test_abilities import ABILITIES
 from calibration_pipeline_tests.store.test_late_answers import log_now
@@ -151,18 +155,34 @@ def test_whatever_is_left_by_a_crash_goes_with_the_next_deletion(
     engine: sa.Engine, archive: Archive, folded: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between the record and the files, which is the only place where both differ."""
+    killed_before_the_files_go(engine, archive, monkeypatch)
+    with pytest.raises(NightBlockedError, match="have been deleted"):
+        read_day(engine, archive, DAY)
+    assert delete(engine, archive) == Expired(0, 0, 0, 0, 0, files=6)
+    assert len(files(archive)) == 8
 
-    def killed(*_: object) -> int:
-        raise Killed
+
+def killed_before_the_files_go(
+    engine: sa.Engine, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(connection: sa.Connection, _: Archive) -> int:
+        if connection.scalar(sa.select(sa.func.count()).select_from(archive_deletions)):
+            raise Killed
+        return 0
 
     with monkeypatch.context() as patched:
         patched.setattr(retention, "finish_deletions", killed)
         with pytest.raises(Killed):
             delete(engine, archive)
     assert len(files(archive)) == 14
-    with pytest.raises(NightBlockedError, match="have been deleted"):
-        read_day(engine, archive, DAY)
-    assert delete(engine, archive) == Expired(0, 0, 0, 0, 0, files=6)
+
+
+def test_what_is_left_by_a_crash_goes_even_where_the_next_deletion_is_blocked(
+    engine: sa.Engine, archive: Archive, folded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_before_the_files_go(engine, archive, monkeypatch)
+    with pytest.raises(RetentionBlockedError):
+        delete(engine, archive, after(5))
     assert len(files(archive)) == 8
 
 
@@ -216,6 +236,117 @@ def test_a_deletion_that_lost_the_lock_deletes_nothing(
         with pytest.raises(LockLostError):
             delete_expired(lock, archive, CUT, ZURICH)
     assert (count(engine, response_log), len(files(archive))) == (63, 14)
+
+
+def test_a_deletion_waits_for_no_run_that_lost_the_lock(
+    engine: sa.Engine, archive: Archive, folded: None
+) -> None:
+    """Such a run has its turn and waits for the fence, which the deletion has: no way out."""
+    with turn_of_a_lost_run(engine):
+        assert delete(engine, archive).archived_revisions == 3
+
+
+# Links to people
+
+
+def test_more_links_go_than_a_statement_takes_parameters(
+    engine: sa.Engine, archive: Archive, folded: None
+) -> None:
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO calibration.candidate_map (pseudonym, candidate_id) "
+            "SELECT decode(md5(n::text), 'hex'), 'old ' || n FROM generate_series(1, 66000) AS n",
+            "INSERT INTO calibration.candidate_abilities (partition, scale, session_pseudonym, "
+            "candidate_pseudonym, theta, theta_se, response_count) "
+            "SELECT '2026-03-01', 'main', pseudonym, pseudonym, 0, 1, 1 "
+            "FROM calibration.candidate_map WHERE candidate_id LIKE 'old %'",
+        ):
+            connection.execute(sa.text(statement))
+    expired = delete(engine, archive)
+    assert (expired.candidates, expired.abilities) == (66_001, 66_000)
+    assert names(engine) == {"bob", "cid", "bad"}
+
+
+def test_somebody_with_kept_abilities_stays_in_the_map(
+    engine: sa.Engine, archive: Archive, folded: None
+) -> None:
+    ann = pseudonyms_of(KEY, "candidate", ["ann"])[0]
+    ours = replace(ABILITIES, candidate_pseudonyms=np.frombuffer(ann * 2, "V16"))
+    abilities.write_abilities(engine, after(3), None, ours)
+    assert delete(engine, archive).candidates == 0
+    assert "ann" in names(engine)
+
+
+def test_the_log_is_asked_for_nobody_and_who_comes_again_is_linked_again(
+    engine: sa.Engine, archive: Archive, extract: Extract, folded: None
+) -> None:
+    """It has no index by candidate, and a deletion runs every day, with the lock."""
+    log_people(engine, after(7), "ann")
+    sent: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *a: sent.append(a[2]))
+    assert delete(engine, archive).candidates == 1
+    asked = [statement for statement in sent if "response_log" in statement]
+    assert len(asked) >= 2
+    assert not any("candidate_id" in statement for statement in asked)
+    assert "ann" not in names(engine)
+    extract(after(7))
+    assert "ann" in names(engine)
+
+
+@pytest.mark.parametrize("content", [b"damaged", None])
+def test_whom_an_unreadable_file_held_is_found_all_the_same(
+    engine: sa.Engine, archive: Archive, folded: None, content: bytes | None
+) -> None:
+    path = archive.path(recorded(engine, DAY)[0].file_name)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert delete(engine, archive).candidates == 1
+    assert names(engine) == {"bob", "cid", "bad"}
+    assert not path.exists()
+
+
+# A pause: nothing has come since the newest night
+
+
+def test_after_a_pause_the_nights_go_on(
+    engine: sa.Engine, archive: Archive, extract: Extract, a_week: None, run_id: str
+) -> None:
+    """Days without answers are past their period as well; there was nothing of them to delete."""
+    extract(after(8))
+    accept_night(engine, run_id, after(9), folded_through=after(6))
+    assert delete(engine, archive, after(60)).archived_revisions == 7
+    with engine.connect() as connection:
+        assert retention_cut(connection) == after(7)
+    assert extract(after(8)).revision == 1
+    assert extract(after(9)).response_count == 0
+    due = days_due(engine, archive, ZURICH, after(80), 3, after(6))
+    assert min(due) == after(7)  # days that no run has extracted
+    with pytest.raises(NightBlockedError, match=f"answers of {after(6)} have been deleted"):
+        extract(after(6))
+
+
+def test_before_the_first_night_no_day_counts_as_deleted(
+    engine: sa.Engine, archive: Archive, extract: Extract
+) -> None:
+    abilities.write_abilities(engine, DAY, None, ABILITIES)
+    assert delete(engine, archive, after(60)).abilities == 2
+    assert count(engine, retention_runs) == 1
+    log_people(engine, DAY, "ann")  # an import of older answers
+    assert days_due(engine, archive, ZURICH, after(1), 3, None) == [DAY]
+    assert extract(DAY).response_count == 3
+
+
+def test_bad_rows_of_a_day_that_is_yet_to_be_folded_are_not_cut_into(
+    engine: sa.Engine, archive: Archive, extract: Extract, folded: None, run_id: str
+) -> None:
+    log_people(engine, after(8), "bad", **BAD)
+    assert extract(after(8)).response_count == 0
+    accept_night(engine, run_id, after(10), folded_through=after(7))
+    with engine.begin() as connection:
+        connection.execute(sa.delete(response_log))  # the source keeps them for a shorter time
+    with pytest.raises(RetentionBlockedError):
+        delete(engine, archive, after(9))
 
 
 # What a deleted day is, for whoever asks for it

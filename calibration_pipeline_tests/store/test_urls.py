@@ -3,6 +3,7 @@ import pytest
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.store.urls import (
     redacted,
+    to_libpq,
     to_psycopg2,
     to_psycopg3,
     with_public_schema,
@@ -46,6 +47,23 @@ def test_other_urls_are_refused_in_one_line_without_the_password(url, what):
         to_psycopg3(url)
     assert "hunter2" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("between", ["@", "/", "?", "#", "@/", "/@", "?x=1@", "@h/d?"])
+@pytest.mark.parametrize("prepare", [to_psycopg2, to_psycopg3, to_libpq])
+def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_named(prepare, between):
+    url = f"postgresql://bob:hunter{between}cret@db:1/exams"
+    with pytest.raises(BadInputError, match="percent-encoded") as refusal:
+        prepare(url)
+    for text in (str(refusal.value), redacted(url)):
+        assert "hunter" not in text
+        assert "cret" not in text
+
+
+def test_an_encoded_password_comes_through():
+    url = "postgresql://bob:a%40b%2Fc%3Fd%23e:f@db:1/exams?application_name=x%40y"
+    assert redacted(url) == "postgresql://bob:***@db:1/exams?application_name=x%40y"
+    assert ":a%40b%2Fc" in to_libpq(url)
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,15 @@ def restore(folder: Path, as_json: bool) -> None:
 
     Example: calibrate db restore backups/2026-11-20
     """
-    settings = load_settings()
+    from calibration_pipeline.store.backup_files import read_manifest, verify_files
+
+    settings, source = load_settings(), folder.absolute()
+    # Before the embedded server is made for it.
+    verify_files(source, read_manifest(source))
     with _scope(settings, check_revision=False) as scope:
         from calibration_pipeline.store.restore import restore_backup
 
-        manifest = restore_backup(folder.absolute(), scope)
+        manifest = restore_backup(source, scope)
     print_facts(f"Restored from {folder}", _facts(manifest), as_json=as_json)
     if settings.pseudonym_key is None and not (settings.home / "pseudonym.key").exists():
         say(

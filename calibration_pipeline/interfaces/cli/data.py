@@ -75,20 +75,22 @@ def import_bank(file: Path, model: str, as_json: bool) -> None:
 
 @click.command("import-responses")
 @click.argument("file", type=_FILE)
+@click.option("--force", is_flag=True, help="Append answers that are in the log already, too.")
 @json_option
-def import_responses(file: Path, as_json: bool) -> None:
+def import_responses(file: Path, force: bool, as_json: bool) -> None:
     """Append the answers of FILE (CSV or Parquet) to the response log: all of them, or none.
 
     FILE has the columns session_id, candidate_id, item_id, is_correct (0 or 1) and answered_at
     (with its offset from UTC), and if known content_version, session_started_at, position,
     time_on_task_ms, option_selected, theta_at_presentation, population_group, engine_version and
     outcome. An outcome of omitted, not_reached or invalid says that nothing was scored: is_correct
-    may be blank then. A file that was imported before is passed over.
+    may be blank then. A file that was imported before is passed over. Another file with answers
+    (session and item) that are in the log already is refused, unless --force is given.
 
     Example: calibrate import-responses responses.parquet
     """
     with configured_database() as database:
-        result = import_with_progress(database, file)
+        result = import_with_progress(database, file, repeat_answers=force)
     if result.is_repeat:
         say(f"{file.name} was imported before: nothing was added.")
     facts = {
@@ -100,12 +102,16 @@ def import_responses(file: Path, as_json: bool) -> None:
     print_facts(f"Imported {file.name}", facts, as_json=as_json)
 
 
-def import_with_progress(database: "Database", file: Path) -> "ResponseImport":
+def import_with_progress(
+    database: "Database", file: Path, *, repeat_answers: bool = False
+) -> "ResponseImport":
     """Import a file of answers with a progress bar."""
     from calibration_pipeline.store import response_log
 
     with progress(f"Reading {file.name}, per cent", _PERCENT) as reporter:
-        result = response_log.import_responses(database, file, _percent_steps(reporter))
+        result = response_log.import_responses(
+            database, file, _percent_steps(reporter), repeat_answers=repeat_answers
+        )
         reporter.advance()
     return result
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, CalibrationError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -37,13 +38,16 @@ def forget(
     CANDIDATE is the id in the response log; with - it is read from standard input, so that it
     stands in no shell history. --erase also removes the answers: from the log, and from every
     archived day. There is no way back. Logged without the id; exit code 1 if nothing is kept under
-    that id. Running it again finishes what a crash has left.
+    that id, or if there is no file of acts to --reapply. Running it again finishes what a crash has
+    left.
 
     Example: echo "$CANDIDATE" | calibrate forget - --erase
     """
     if reapply == (candidate is not None) or (reapply and erase):
         raise BadInputError("give a candidate's id, or - to read it, or --reapply alone")
     chosen = "" if candidate is None else _id_of(candidate)
+    if reapply:
+        _require_remembered(load_settings().home / "forgotten")
     with configured_database() as database:
         forgetting = _forgetting(database, decided_by)
         if reapply:
@@ -62,9 +66,18 @@ def _id_of(candidate: str) -> str:
         if len(lines) != 1:
             raise BadInputError(f"standard input has {len(lines)} lines: give one id on one line")
         candidate = lines[0]
-    if not candidate:
-        raise BadInputError("the id is empty: give the candidate's id")
+    if not candidate.strip():
+        raise BadInputError("the id is blank: give the candidate's id")
     return candidate
+
+
+def _require_remembered(path: Path) -> None:
+    if not path.exists():
+        raise CalibrationError(
+            f"there is no file `forgotten` in {path.parent}, so no act can be done again: put its "
+            "copy there and repeat the command; where nobody was ever forgotten there is none, and "
+            "nothing to do"
+        )
 
 
 def _forgetting(database: Database, decided_by: str) -> Forgetting:
@@ -77,7 +90,9 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
     return Forgetting(
         database=database,
         archive=Archive(settings.home / "archive"),
-        key=pseudonym_key(None if secret is None else secret.get_secret_value(), settings.home),
+        key=pseudonym_key(
+            None if secret is None else secret.get_secret_value(), settings.home, database
+        ),
         remembered=settings.home / "forgotten",
         decided_by=decided_by,
     )

@@ -1,6 +1,7 @@
 """`calibrate night` and `calibrate backfill`: calibrate one night, or a range of them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, DatabaseUnavailableError
 from calibration_pipeline.interfaces.cli.console import (
     json_option,
     print_json,
@@ -30,8 +31,19 @@ DAY = click.DateTime(["%Y-%m-%d"])
 STEPS = 9
 """Assets of the chain, which is what the progress bar counts per night."""
 
+
+def _not_blank(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("say who or what triggers the run, or leave the option out.")
+    return text
+
+
 triggered_by_option = click.option(
-    "--triggered-by", default="command line", show_default=True, help="For the run log."
+    "--triggered-by",
+    default="command line",
+    show_default=True,
+    callback=_not_blank,
+    help="For the run log.",
 )
 refresh_option = click.option(
     "--refresh", is_flag=True, help="Extract again, and use the newest revision of every day."
@@ -108,6 +120,8 @@ def backfill(
     if newest < first.date():
         raise BadInputError(
             f"--from {first.date()} is after --to {newest}: give the earlier day first"
+            if last
+            else f"--from {first.date()} is after yesterday, {newest}: no later night can be run"
         )
     if dry_run:
         _rehearse(settings, first.date(), newest, refresh=refresh, as_json=as_json)
@@ -202,28 +216,36 @@ def run_with_progress(
     settings: Settings, first: date, last: date, triggered_by: str, *, refresh: bool = False
 ) -> Sequence["NightOutcome"]:
     """Run a range of nights with a progress bar; give each night's outcome back."""
-    with progress("Starting", total=None) as starting:
-        starting.describe("Starting Dagster")
-        from calibration_pipeline.definitions import build_definitions, heartbeat_of
-        from calibration_pipeline.orchestration.instance import open_instance
-        from calibration_pipeline.orchestration.launch import run_nights
-        from calibration_pipeline.store.history import outcomes_of_run
+    with ExitStack() as stack:
+        with progress("Starting", total=None) as starting:
+            starting.describe("Starting Dagster")
+            from calibration_pipeline.definitions import build_definitions, heartbeat_of
+            from calibration_pipeline.orchestration.failures import tell_of_crash
+            from calibration_pipeline.orchestration.instance import open_instance
+            from calibration_pipeline.orchestration.launch import run_nights
+            from calibration_pipeline.store.history import outcomes_of_run
 
-        with configured_database():
-            pass  # one that can't be used is better known before Dagster is up
-    n_nights = (last - first).days + 1
-    with progress("Calibrating", total=n_nights * STEPS) as bar:
+            heartbeat = heartbeat_of(settings)
+            try:
+                with configured_database():
+                    pass  # one that can't be used is better known before Dagster is up
+                instance = stack.enter_context(open_instance(Path.cwd()))
+            except DatabaseUnavailableError as error:
+                for warning in tell_of_crash(error, last, heartbeat):
+                    say(warning)
+                raise
+        n_nights = (last - first).days + 1
+        bar = stack.enter_context(progress("Calibrating", total=n_nights * STEPS))
         report = step_reporter(bar)
-        with open_instance(Path.cwd()) as instance:
-            run_id = run_nights(
-                build_definitions(settings, report),
-                instance,
-                first,
-                last,
-                triggered_by=triggered_by,
-                refresh=refresh,
-                heartbeat=heartbeat_of(settings),
-            )
+        run_id = run_nights(
+            build_definitions(settings, report),
+            instance,
+            first,
+            last,
+            triggered_by=triggered_by,
+            refresh=refresh,
+            heartbeat=heartbeat,
+        )
     with configured_database() as database:
         return outcomes_of_run(database, run_id)
 

@@ -46,7 +46,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             shown = {"outcome": outcome, "reason": reason or "none", **counts}
             shown |= stale_metadata(staleness, night)
             context.add_asset_metadata(shown, partition_key=night.isoformat())
-            beats.append(Beat(night, outcome, counts.get("version")))
+            beats.append(_beat(store, night, outcome, counts.get("version")))
             if not beats[-1].is_well:
                 failed[night.isoformat()] = reason
         for warning in heartbeat(next((b for b in beats if not b.is_well), beats[-1])):
@@ -62,6 +62,15 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         return dg.MaterializeResult()
 
     return night_outcome
+
+
+def _beat(store: CalibrationStore, night: date, outcome: str, version: int | None) -> Beat:
+    """Say of a night what a watchdog wants to know, and what engines read now."""
+    current, why = store.current_version(), ""
+    if version is not None and version != current:
+        elsewhere = f"`current` is at version {current}: `calibrate snapshots moves` says why"
+        why = store.held_back(version) or elsewhere
+    return Beat(night, outcome, version, current, why)
 
 
 def stale_metadata(staleness: Staleness, night: date) -> dict[str, str | int]:

@@ -46,6 +46,8 @@ response_log = sa.Table(
 )
 # Extraction and change detection read whole days by session start.
 sa.Index("response_log_session_started_at_idx", response_log.c.session_started_at)
+# None by candidate: every insert of the test engines would pay for it, and only `calibrate forget`
+# would use it, which is rare and may read the log whole.
 # Answers that arrived late, by arrival (see late_answers.py). Partial: what a test engine logs as
 # it happens costs nothing here. Not BRIN: once old answers are deleted new ones fill their pages,
 # and a block's range of arrivals spans years.
