@@ -67,7 +67,7 @@ def _a_folder(path: Path) -> Path:
     """Make the path absolute; refuse one where a file stands in the way."""
     home = path.expanduser().absolute()
     for place in (home, *home.parents):
-        if False:
+        if place.is_file():
             raise ValueError(f"{place} is a file: name a folder, which may be a new one")
     return home
 

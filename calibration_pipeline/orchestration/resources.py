@@ -4,6 +4,7 @@ Resources are plain objects, made when a run starts and never at import; no cred
 a resource's configuration, where the UI would show it.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +30,9 @@ LAST_STEP = "night_outcome"
 """The asset that says how a night ended."""
 TRIGGERED_BY = "calibration/triggered_by"
 """Run tag that says who or what started a run."""
+
+INTERRUPTED = "interrupted"
+"""Why a night failed whose run somebody stopped: Ctrl-C, or the button in the UI."""
 
 OpenStore = Callable[[str, str], CalibrationStore]
 """Opens the store for (who triggered the run, Dagster's run id); it isn't locked yet."""
@@ -88,6 +92,16 @@ def _locked_store(
             raise
         with ExitStack() as stack:
             stack.push(store)
+            stack.callback(_note_interrupt, store)
             yield store
 
     return locked_store
+
+
+def _note_interrupt(store: CalibrationStore) -> None:
+    """Tell the store that somebody stopped the run, in a step or between two of them.
+
+    Dagster puts resources away while what ends the run is on its way up.
+    """
+    if isinstance(sys.exception(), KeyboardInterrupt | dg.DagsterExecutionInterruptedError):
+        store.note_failure(INTERRUPTED)

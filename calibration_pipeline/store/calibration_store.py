@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.records import (
     AuditFinding,
     CalibrationState,
@@ -93,7 +94,12 @@ class CalibrationStore(AnswerStore):
 
     def draft(self, draft_id: int) -> StoredDraft:
         """Read a draft back from the database, without its items."""
-        return drafts.read_draft(self.engine, draft_id)
+        try:
+            return drafts.read_draft(self.engine, draft_id)
+        except BadInputError:
+            with self._lock.begin():
+                pass  # raises where a successor has removed it: this run has lost the lock
+            raise
 
     def draft_items(self, draft_id: int) -> tuple[SnapshotItem, ...]:
         """Read a draft's items back from the database."""

@@ -3,9 +3,11 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from calibration_pipeline.errors import BadInputError, NightBlockedError
@@ -87,16 +89,34 @@ def test_refresh_reaches_both_extraction_and_fit(
     assert responses.ExtractionConfig().refresh is item_fits.FitConfig().refresh is False
 
 
-def test_an_interrupt_is_an_interrupt(
-    programme: Programme, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A real SIGINT in the middle of a step: Ctrl-C for the caller, and in log and heartbeat."""
-
+def interrupt_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(30)
 
     monkeypatch.setattr(item_fits, "calibrate_night", interrupted)
+
+
+def interrupt_between_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = dg.DagsterInstance.handle_new_event
+
+    def interrupted(instance: dg.DagsterInstance, event: dg.EventLogEntry, **options: Any) -> None:
+        record(instance, event, **options)
+        told = event.dagster_event
+        if told and told.is_step_success and told.step_key == "item_fits":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(dg.DagsterInstance, "handle_new_event", interrupted)
+
+
+@pytest.mark.parametrize("interrupt", [interrupt_in_a_step, interrupt_between_steps])
+def test_an_interrupt_is_an_interrupt(
+    programme: Programme,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    """A real SIGINT: Ctrl-C for the caller, in log and heartbeat, and the lock is free again."""
+    interrupt(monkeypatch)
     beats: list[Beat] = []
 
     def heartbeat(beat: Beat) -> list[str]:

@@ -168,6 +168,20 @@ def test_a_run_that_was_succeeded_can_write_nothing(
     assert counts_of(engine) == before  # leaving the first store writes nothing either
 
 
+def test_a_draft_that_a_successor_has_replaced_says_that_the_lock_was_lost(
+    new_store: NewStore, engine: sa.Engine
+) -> None:
+    with new_store("run 1") as store:
+        store.write_state(state())
+        draft_id = store.write_draft(draft(store.run_of(NIGHT)), snapshot_items())
+        with engine.begin() as connection:
+            connection.execute(sa.text(END_THE_HOLDER))
+        with new_store("run 2") as successor:
+            successor.write_draft(draft(successor.run_of(NIGHT)), snapshot_items())
+            with pytest.raises(LockLostError, match=r"run 2 \(a test\) has taken it"):
+                store.draft(draft_id)
+
+
 def counts_of(engine: sa.Engine) -> dict[str, int]:
     with engine.connect() as connection:
         return {

@@ -11,8 +11,6 @@ from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
-INTERRUPTED = "interrupted"
-"""Why a night failed whose run somebody stopped: Ctrl-C, or the button in the UI."""
 POOL = "calibration"
 GROUP = "nightly_calibration"
 
@@ -53,9 +51,6 @@ def _noting_failures(step: Callable[..., Result]) -> Callable[..., Result]:
     ) -> Result:
         try:
             return step(context, store=store, **resources)
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            store.note_failure(INTERRUPTED)
-            raise
         except Exception as error:
             store.note_failure(in_one_line(error))
             raise
