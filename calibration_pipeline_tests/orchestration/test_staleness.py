@@ -120,7 +120,7 @@ def test_rebuilding_after_a_disturbance_gives_the_undisturbed_bytes(
     assert stale(programme) == []
     states, versions = calibrated.digests()
     assert programme.digests()[0] == states
-    assert newest_versions(programme, NIGHTS[-2:]) == [digest for _, _, digest in versions]
+    assert newest_versions(programme, NIGHTS) == [digest for _, _, digest in versions]
 
 
 def test_a_rebuild_makes_the_rebuilt_version_of_its_night_current(
@@ -181,7 +181,7 @@ def test_a_night_that_was_skipped_makes_the_later_ones_stale_when_it_is_run(
     assert stale(programme) == []
     states, versions = calibrated.digests()
     assert programme.digests()[0] == states
-    assert newest_versions(programme, NIGHTS[-2:]) == [digest for _, _, digest in versions]
+    assert newest_versions(programme, NIGHTS) == [digest for _, _, digest in versions]
 
 
 def test_a_re_run_that_is_rejected_leaves_the_accepted_state_and_nothing_stale(
