@@ -11,12 +11,15 @@ __all__ = ["database_url", "embedded_server"]
 
 _MOST_WORKERS = 4
 _LONGEST_FILES = (
+    "calibration_pipeline_tests/test_operations.py",
+    "faults/test_faults.py",
     "orchestration/test_staleness.py",
     "policy/test_exactness.py",
     "interfaces/test_cli_nights.py",
     "store/test_embedded.py",
     "orchestration/test_crashes.py",
     "orchestration/test_daemon.py",
+    "store/test_migrations_with_data.py",
 )
 """Files of half a minute: begun first, so that no worker ends alone with one of them."""
 

@@ -21,11 +21,11 @@ import pytest
 
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.database import connect
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"# exit code (\d+)")
 PORT = re.compile(r"(--port|-p) \d+")
-SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Operator:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         folder, variables = after.read_text().split("\n", 1)
@@ -195,7 +195,7 @@ class Server:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not self.answers():
             if time.monotonic() > deadline or self.process.poll() is not None:
                 pytest.fail(f"it didn't get there:\n{self.log.read_text()[-3000:]}")
@@ -205,7 +205,7 @@ class Server:
         """End it as its terminal would."""
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(60)
+            self.process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

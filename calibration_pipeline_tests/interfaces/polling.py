@@ -50,7 +50,7 @@ class PollingReaders:
         for reader in self._readers:
             reader.close()
 
-    def wait_until(self, has: Callable[[Seen], bool], readers: int, seconds: float = 60) -> None:
+    def wait_until(self, has: Callable[[Seen], bool], readers: int, seconds: float = 300) -> None:
         """Wait until so many readers have seen something."""
         deadline = time.monotonic() + seconds
         while sum(map(has, self.seen)) < readers:

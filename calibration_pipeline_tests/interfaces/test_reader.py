@@ -23,6 +23,7 @@ from calibration_pipeline.errors import (
 from calibration_pipeline.interfaces.reader import ItemReader
 from calibration_pipeline.store import aliases, published, states
 from calibration_pipeline.store.privileges import READER
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 from calibration_pipeline_tests.store.examples import draft, snapshot_items, state
 from calibration_pipeline_tests.store.publishing import published as publish
 from calibration_pipeline_tests.store.roles import log_in_as
@@ -269,7 +270,11 @@ def test_a_login_without_the_role_is_told_which_one_it_needs(engine: sa.Engine, 
 def test_importing_the_reader_imports_nothing_heavy() -> None:
     code = "import sys, calibration_pipeline.interfaces.reader; print(*sys.modules, sep='\\n')"
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     heavy = {"numba", "scipy", "dagster", "pandas", "pyarrow", "alembic", "pydantic", "torch"}
     imported = set(result.stdout.split())

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.store.tables import archive_revisions
 from calibration_pipeline.store.turns import Turn, taking_turns, wait_for_turn
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 from calibration_pipeline_tests.store.answers import DAY, NOON, Extract, log, session
 
 IS_FREE = sa.text("SELECT pg_try_advisory_xact_lock(:turn)")
@@ -73,4 +74,4 @@ def test_an_extraction_sees_what_another_has_just_recorded(
                         timezone="UTC",
                     )
                 )
-        assert waiting.result(timeout=30).revision == 2
+        assert waiting.result(timeout=PATIENCE_SECONDS).revision == 2
