@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from calibration_pipeline.interfaces.cli import main
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.privileges import READER
-from calibration_pipeline_tests.pages import code_blocks, statements
 from calibration_pipeline_tests.programme import (
     LAST,
     NIGHTS,
@@ -20,6 +19,7 @@ from calibration_pipeline_tests.programme import (
     calibrated_copy,
     loaded_template,
 )
+from calibration_pipeline_tests.snippets import code_blocks, statements
 from calibration_pipeline_tests.store.roles import log_in_as
 
 __all__ = ["calibrated", "calibrated_copy", "loaded_template"]

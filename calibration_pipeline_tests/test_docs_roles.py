@@ -14,7 +14,7 @@ from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.privileges import ADMINISTRATOR, PIPELINE, READER, ROLES
 from calibration_pipeline.store.roles import create_roles
 from calibration_pipeline_tests.database import connect
-from calibration_pipeline_tests.pages import code_blocks, statements
+from calibration_pipeline_tests.snippets import code_blocks, statements
 from calibration_pipeline_tests.store.roles import engine_as
 
 LOGINS = {
