@@ -5,8 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
-from calibration_pipeline.records import AuditFinding
-
 Report = Callable[[str, date, int, int], None]
 """Told the step, the night it begins, how many nights are done, and how many there are."""
 
@@ -16,9 +14,7 @@ def silent(step: str, night: date, done: int, total: int) -> None:
 
 
 class NightLog:
-    """Times every step of every night, says where a run is, and keeps what audits found.
-
-    A version holds its own audit; that of a night which published nothing is here alone.
+    """Times every step of every night, and says where a run is.
 
     Parameters
     ----------
@@ -34,7 +30,6 @@ class NightLog:
         self._report = report
         self._clock = clock
         self.timings: dict[date, dict[str, float]] = defaultdict(dict)
-        self.findings: dict[date, Sequence[AuditFinding]] = {}
 
     def nights(self, step: str, days: Sequence[date]) -> Iterator[date]:
         """Yield the nights of a step, timing the work done on each."""

@@ -137,13 +137,10 @@ def _newest_ended_night(connection: sa.Connection, running: LockHolder | None) -
             run_outcomes.c.finished_at,
         )
         .outerjoin_from(runs, run_outcomes)
-        .where(outcome != "partial")
+        .where(outcome != "partial", _is_over(running))
         .order_by(runs.c.partition.desc(), runs.c.started_at.desc())
         .limit(1)
     )
-    if running:
-        is_over = run_outcomes.c.run_id.is_not(None) | (runs.c.started_at < running.since)
-        query = query.where(is_over)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
@@ -183,18 +180,22 @@ def _failed_draft(stored: StoredDraft) -> FailedDraft:
     return FailedDraft(stored.draft_id, stored.draft.partition, rules)
 
 
+def _is_over(running: LockHolder | None) -> sa.ColumnElement[bool]:
+    """Whether a run has ended, or has crashed: whoever holds the lock has begun after it."""
+    if running is None:
+        return sa.true()
+    return run_outcomes.c.run_id.is_not(None) | (runs.c.started_at < running.since)
+
+
 def _unfinished_nights(connection: sa.Connection, running: LockHolder | None) -> tuple[date, ...]:
     outcome = sa.func.coalesce(run_outcomes.c.outcome, "failed")
     newest = (
         sa.select(runs.c.partition, outcome.label("outcome"))
         .distinct(runs.c.partition)
         .outerjoin_from(runs, run_outcomes)
-        .where(outcome != "partial")
+        .where(outcome != "partial", _is_over(running))
         .order_by(runs.c.partition, runs.c.started_at.desc())
     )
-    if running:
-        is_over = run_outcomes.c.run_id.is_not(None) | (runs.c.started_at < running.since)
-        newest = newest.where(is_over)
     found = newest.subquery()
     query = sa.select(found.c.partition).where(found.c.outcome == "failed")
     return tuple(connection.scalars(query.order_by(found.c.partition)))

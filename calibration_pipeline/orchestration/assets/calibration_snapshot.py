@@ -62,7 +62,6 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             shown, findings = metadata.skipped(reason), ()
             if state is not None:
                 shown, findings = publish_night(store, state, configuration)
-            night_log.findings[night] = findings
             context.add_asset_metadata(shown, partition_key=night.isoformat())
             if why := failed_rules(findings):
                 failed[str(night)] = why

@@ -39,7 +39,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         beats: list[Beat] = []
         staleness = store.staleness()
         for night in partition_days(context):
-            outcome, reason, counts = judge_night(store, night, configuration, night_log)
+            outcome, reason, counts = judge_night(store, night, configuration)
             store.close_run(
                 night, outcome, counts=counts, timings=night_log.timings[night], reason=reason
             )
@@ -89,7 +89,6 @@ def judge_night(
     store: CalibrationStore,
     night: date,
     configuration: CalibrationConfiguration,
-    night_log: NightLog,
 ) -> tuple[str, str, dict[str, int]]:
     """Give the night's outcome, the reason for anything but success, and its counts."""
     state = store.state(night)
@@ -108,5 +107,5 @@ def judge_night(
         return "completed", "; ".join(notes), counts | {"version": version}
     if counts["items_refitted"] == 0:
         return "completed_empty", "no item has enough responses in the window", counts
-    reason = failed_rules(night_log.findings.get(night, ()))
+    reason = failed_rules(store.failed_audit(state))
     return "audit_failed", reason or "no version was published", counts
