@@ -17,6 +17,14 @@ class SchemaRevisionError(CalibrationError):
     """The database's schema isn't the one this version of the program needs."""
 
 
+class SourceError(CalibrationError):
+    """Answers can't be read from where they are; nothing was recorded."""
+
+
+class SourceUnavailableError(SourceError):
+    """The database of the answers can't be reached now, or took too long: another try may do."""
+
+
 class NightBlockedError(CalibrationError):
     """A night can't be calibrated; nothing was published."""
 

@@ -15,6 +15,7 @@ from calibration_pipeline.errors import (
     DiskFullError,
     LockHeldError,
     LockLostError,
+    SourceUnavailableError,
 )
 from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS
 
@@ -38,6 +39,7 @@ _PASSING = (
     DiskFullError,
     LockHeldError,
     LockLostError,
+    SourceUnavailableError,
 )
 _Opened = TypeVar("_Opened")
 

@@ -26,7 +26,7 @@ class AnswerStore(StateStore):
         """Archive one day's answers unless its newest revision still holds them all."""
         return extraction.extract_day(
             self.engine, self.archive, day, self.timezone, self.pseudonym_key,
-            refresh=refresh, fence_token=self._lock.token,
+            refresh=refresh, fence_token=self._lock.token, source=self.source,
         )  # fmt: skip
 
     def extract_days_due(
@@ -39,7 +39,7 @@ class AnswerStore(StateStore):
         due_days.extract_days_due(
             self.engine, self.archive, self.timezone, self.pseudonym_key,
             first_night, window_days, self._folded_through(first_night),
-            refresh=refresh, fence_token=self._lock.token,
+            refresh=refresh, fence_token=self._lock.token, source=self.source,
         )  # fmt: skip
 
     def late_answers(self, partition: date) -> tuple[LateDay, ...]:

@@ -14,7 +14,7 @@ from calibration_pipeline.store.archive import REPETITIVE_COLUMNS, Archive
 from calibration_pipeline.store.archive_format import ARCHIVE_SCHEMA, ContentDigest
 from calibration_pipeline.store.day_arrays import day_responses
 from calibration_pipeline.store.late_answers import LateDay
-from calibration_pipeline.store.sources import native
+from calibration_pipeline.store.sources.base import ResponseSource
 from calibration_pipeline.store.suppression import suppressed
 
 
@@ -56,13 +56,23 @@ class RehearsedAnswers:
         Its transactions may be read-only.
     key
         Of the pseudonyms; which one changes no result.
+    source
+        Where the answers come from.
     """
 
-    def __init__(self, engine: sa.Engine, archive: Archive, timezone: ZoneInfo, key: bytes) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        archive: Archive,
+        timezone: ZoneInfo,
+        key: bytes,
+        source: ResponseSource,
+    ) -> None:
         self._engine = engine
         self._archive = archive
         self._timezone = timezone
         self._key = key
+        self._source = source
         self.days: dict[date, DayResponses] = {}
         self.erased_sessions: dict[date, int] = {}
 
@@ -70,17 +80,20 @@ class RehearsedAnswers:
         """Give the revision that extracting a day would record, or find recorded."""
         if day in self.days:
             return self.days[day].revision
-        with self._engine.connect() as connection, connection.begin():
+        with (
+            self._engine.connect() as connection,
+            connection.begin(),
+            self._source.view(connection, self._timezone) as view,
+        ):
             deletions.require_kept(connection, day)
             if not refresh:
-                recorded = revisions.unchanged(connection, self._archive, day, self._timezone)
+                recorded = revisions.unchanged(connection, view, self._archive, day, self._timezone)
                 if recorded is not None:
                     return recorded
             writer = MemoryWriter()
             erased = suppressed(connection).erased
             under_way = extraction.DayExtraction(writer, self._key, erased)
-            rows = native.stream_day(connection, day, self._timezone)
-            for block in extraction.whole_sessions(rows):
+            for block in extraction.whole_sessions(view.stream_day(day)):
                 under_way.add(block)
             found = under_way.revision(day)
             number = revisions.number_of(connection, found, self._timezone)
@@ -95,7 +108,7 @@ class RehearsedAnswers:
         """Extract the days that are due before a night."""
         due = due_days.days_due(
             self._engine, self._archive, self._timezone,
-            night, window_days, folded_through, refresh=refresh,
+            night, window_days, folded_through, refresh=refresh, source=self._source,
         )  # fmt: skip
         for day in due:
             self.extract_day(day, refresh=refresh)

@@ -42,7 +42,7 @@ class DryRunNights(CalibrationStore):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._answers = RehearsedAnswers(
-            self.engine, self.archive, self.timezone, self.pseudonym_key
+            self.engine, self.archive, self.timezone, self.pseudonym_key, self.source
         )
 
     def __enter__(self) -> Self:

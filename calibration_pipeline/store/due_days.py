@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from calibration_pipeline.store import deletions, extraction, history, late_answers
 from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.native import NATIVE
 
 
 def extract_days_due(
@@ -20,6 +22,7 @@ def extract_days_due(
     *,
     refresh: bool = False,
     fence_token: int | None = None,
+    source: ResponseSource = NATIVE,
 ) -> None:
     """Archive the days that are due before a night, oldest first.
 
@@ -35,6 +38,8 @@ def extract_days_due(
         Read all archived days that are yet to be folded, even where nothing seems to have changed.
     fence_token
         Of the calibration lock, for a run.
+    source
+        Where the answers come from.
 
     Raises
     ------
@@ -43,10 +48,24 @@ def extract_days_due(
     """
     search_started = late_answers.start_search(engine)
     for day in days_due(
-        engine, archive, timezone, night, window_days, folded_through, refresh=refresh
+        engine,
+        archive,
+        timezone,
+        night,
+        window_days,
+        folded_through,
+        refresh=refresh,
+        source=source,
     ):
         extraction.extract_day(
-            engine, archive, day, timezone, key, refresh=refresh, fence_token=fence_token
+            engine,
+            archive,
+            day,
+            timezone,
+            key,
+            refresh=refresh,
+            fence_token=fence_token,
+            source=source,
         )
     late_answers.record_search(engine, search_started)
 
@@ -60,6 +79,7 @@ def days_due(
     folded_through: date | None,
     *,
     refresh: bool = False,
+    source: ResponseSource = NATIVE,
 ) -> list[date]:
     """List the days that have to be extracted before a night is fitted, oldest first.
 
@@ -83,12 +103,15 @@ def days_due(
     with engine.connect() as connection:
         first_needed = last_folded + timedelta(days=1)
         deletions.require_kept(connection, first_needed, needed_for=f"the night of {night}")
-        due = set(late_answers.days_behind(connection, timezone))
+        with source.view(connection, timezone) as view:
+            due = set(late_answers.days_behind(connection, view))
         cut = deletions.retention_cut(connection) or date.min
     due |= {day for day in history.days_passed_over(engine, night) if day >= cut}
     unfolded = [last_folded + timedelta(days=n) for n in range(1, (night - last_folded).days)]
     if unfolded:
-        due |= set(extraction.changed_days(engine, archive, unfolded[0], unfolded[-1], timezone))
+        due |= set(
+            extraction.changed_days(engine, archive, unfolded[0], unfolded[-1], timezone, source)
+        )
     if refresh:
         due |= set(extraction.newest_revisions(engine, unfolded))
     return sorted(due)

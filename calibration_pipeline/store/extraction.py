@@ -21,7 +21,8 @@ from calibration_pipeline.store.lock import check_fence
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.quarantine import session_starts, sort_out
 from calibration_pipeline.store.revisions import newest_revisions, read_day
-from calibration_pipeline.store.sources import native
+from calibration_pipeline.store.sources.base import ResponseSource, SourceView
+from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.suppression import suppressed
 from calibration_pipeline.store.tables import candidate_map, suppressions
 from calibration_pipeline.store.turns import Turn, taking_turns
@@ -40,6 +41,7 @@ def extract_day(
     key: bytes,
     refresh: bool = False,
     fence_token: int | None = None,
+    source: ResponseSource = NATIVE,
 ) -> DayRevision:
     """Archive the sessions that started on a local day, unless that has been done.
 
@@ -54,6 +56,8 @@ def extract_day(
         Read the day even if nothing seems to have changed.
     fence_token
         Of the calibration lock, for a run; without one, whoever extracts can't have lost it.
+    source
+        Where the answers come from.
 
     Returns
     -------
@@ -68,10 +72,14 @@ def extract_day(
         There is no room, or the archive can't be written; nothing is recorded.
     LockLostError
         Another calibration has taken the lock since.
+    SourceError
+        The source can't be read; nothing is recorded.
     """
-    with engine.connect() as connection:
+    with engine.connect() as connection, source.view(connection, timezone) as view:
         deletions.require_kept(connection, day)
-        recorded = None if refresh else revisions.unchanged(connection, archive, day, timezone)
+        recorded = (
+            None if refresh else revisions.unchanged(connection, view, archive, day, timezone)
+        )
     if recorded is not None:
         return recorded
     with engine.connect() as connection, taking_turns(connection, Turn.EXTRACTION):
@@ -82,18 +90,24 @@ def extract_day(
             if fence_token is not None:
                 check_fence(connection, fence_token)
             deletions.require_kept(connection, day)
-            return _extract(connection, archive, day, timezone, key)
+            with source.view(connection, timezone) as view:
+                return _extract(connection, view, archive, day, timezone, key)
 
 
 def _extract(
-    connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo, key: bytes
+    connection: sa.Connection,
+    view: SourceView,
+    archive: Archive,
+    day: date,
+    timezone: ZoneInfo,
+    key: bytes,
 ) -> DayRevision:
-    fingerprint = native.fingerprints(connection, day, day, timezone)[day]
+    fingerprint = view.fingerprints(day, day)[day]
     archive.require_room(fingerprint.row_count * BYTES_PER_ROW)
     erased = suppressed(connection).erased
     with archive.write_day(day) as writer:
         extraction = DayExtraction(writer, key, erased)
-        for rows in whole_sessions(native.stream_day(connection, day, timezone)):
+        for rows in whole_sessions(view.stream_day(day)):
             extraction.add(rows)
         _remember_candidates(connection, extraction.candidates)
         found = extraction.revision(day)
@@ -103,14 +117,19 @@ def _extract(
 
 
 def changed_days(
-    engine: sa.Engine, archive: Archive, first: date, last: date, timezone: ZoneInfo
+    engine: sa.Engine,
+    archive: Archive,
+    first: date,
+    last: date,
+    timezone: ZoneInfo,
+    source: ResponseSource = NATIVE,
 ) -> list[date]:
     """List the days from `first` to `last` that are not archived as their source stands now.
 
     A day that was never extracted counts as changed if it has answers.
     """
-    with engine.connect() as connection:
-        return revisions.changed(connection, archive, first, last, timezone)
+    with engine.connect() as connection, source.view(connection, timezone) as view:
+        return revisions.changed(connection, view, archive, first, last, timezone)
 
 
 def whole_sessions(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:

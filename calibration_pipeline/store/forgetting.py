@@ -24,6 +24,8 @@ from calibration_pipeline.store.erasure import (
 )
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
+from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.tables import (
     candidate_abilities,
     candidate_map,
@@ -77,6 +79,8 @@ class Forgetting:
         The file from which acts are done again after a restore.
     decided_by
         For the log of acts.
+    source
+        Where the answers come from. Nothing is deleted there, unless it is the store's own log.
     """
 
     database: Database
@@ -84,6 +88,7 @@ class Forgetting:
     key: bytes
     remembered: Path
     decided_by: str
+    source: ResponseSource = NATIVE
 
     def forget(self, candidate_id: str, *, erase: bool) -> Forgotten:
         """Forget one candidate, or erase all that is kept of one.
@@ -150,7 +155,7 @@ class Forgetting:
         with lock.begin() as connection:
             pseudonyms, ids = people(connection)
             known = _is_known(connection, pseudonyms, ids)
-            done = _remove(connection, self.archive, pseudonyms, ids, erase=erase)
+            done = self._remove(connection, pseudonyms, ids, erase=erase)
             if must_be_known and not known and not done.archived_days:
                 raise UnknownCandidateError(
                     "nothing is kept under that id, and nothing was written: give the id as it "
@@ -173,6 +178,36 @@ class Forgetting:
             _vacuum(self.database, [candidate_map, candidate_abilities, response_log])
         return done
 
+    def _remove(
+        self,
+        connection: sa.Connection,
+        pseudonyms: Collection[bytes],
+        ids: Sequence[str],
+        *,
+        erase: bool,
+    ) -> Forgotten:
+        def delete(table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+            return connection.execute(sa.delete(table).where(condition)).rowcount
+
+        is_theirs = is_among(candidate_abilities.c.candidate_pseudonym, pseudonyms)
+        is_their_answer = is_among(response_log.c.candidate_id, ids)
+        archived = ErasedAnswers()
+        if erase and pseudonyms:
+            archived = erase_from_archive(connection, self.archive, pseudonyms)
+        as_extracted = revisions.days_as_extracted(connection, self.source, archived.days)
+        removed = Forgotten(
+            candidates=suppression.suppress(connection, pseudonyms, erase=erase),
+            links=delete(candidate_map, is_among(candidate_map.c.pseudonym, pseudonyms)),
+            abilities=delete(candidate_abilities, is_theirs),
+            answers=delete(response_log, is_their_answer) if erase else 0,
+            archived_days=len(archived.days),
+            archived_revisions=archived.revisions,
+            archived_sessions=archived.sessions,
+            archived_answers=archived.answers,
+        )
+        revisions.observe_erasure(connection, self.source, as_extracted)
+        return removed
+
 
 def _is_known(connection: sa.Connection, pseudonyms: Collection[bytes], ids: Sequence[str]) -> bool:
     """Whether a candidate is in the map, the abilities, the log, or suppressed already.
@@ -188,36 +223,6 @@ def _is_known(connection: sa.Connection, pseudonyms: Collection[bytes], ids: Seq
         | sa.exists().where(is_among(response_log.c.candidate_id, ids))
     )
     return bool(connection.scalar(found))
-
-
-def _remove(
-    connection: sa.Connection,
-    archive: Archive,
-    pseudonyms: Collection[bytes],
-    ids: Sequence[str],
-    *,
-    erase: bool,
-) -> Forgotten:
-    def delete(table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-        return connection.execute(sa.delete(table).where(condition)).rowcount
-
-    is_theirs = is_among(candidate_abilities.c.candidate_pseudonym, pseudonyms)
-    archived = ErasedAnswers()
-    if erase and pseudonyms:
-        archived = erase_from_archive(connection, archive, pseudonyms)
-    as_extracted = revisions.days_as_extracted(connection, archived.days)
-    removed = Forgotten(
-        candidates=suppression.suppress(connection, pseudonyms, erase=erase),
-        links=delete(candidate_map, is_among(candidate_map.c.pseudonym, pseudonyms)),
-        abilities=delete(candidate_abilities, is_theirs),
-        answers=delete(response_log, is_among(response_log.c.candidate_id, ids)) if erase else 0,
-        archived_days=len(archived.days),
-        archived_revisions=archived.revisions,
-        archived_sessions=archived.sessions,
-        archived_answers=archived.answers,
-    )
-    revisions.observe_erasure(connection, as_extracted)
-    return removed
 
 
 def _vacuum(database: Database, tables: Sequence[sa.Table]) -> None:

@@ -29,7 +29,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calibration_pipeline.store import deletions, revisions
-from calibration_pipeline.store.sources import native
+from calibration_pipeline.store.sources.base import Fingerprint, ResponseSource, SourceView
+from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.tables import source_checks, source_observations
 
 # A transaction logs answers with the time it began, and they can be read when it has ended.
@@ -95,7 +96,7 @@ class LateDay:
 
 
 def late_answers(
-    engine: sa.Engine, folded_through: date, timezone: ZoneInfo
+    engine: sa.Engine, folded_through: date, timezone: ZoneInfo, source: ResponseSource = NATIVE
 ) -> tuple[LateDay, ...]:
     """List the folded days whose answers have changed since they were folded, oldest first.
 
@@ -108,10 +109,12 @@ def late_answers(
         Of the state in question: the last day in its carried information.
     timezone
         The zone in which a day begins.
+    source
+        Where the answers come from.
     """
-    with engine.connect() as connection:
+    with engine.connect() as connection, source.view(connection, timezone) as view:
         folded = _folded_days(connection, folded_through)
-        waiting = _rows_behind(connection, timezone, among=folded)
+        waiting = _rows_behind(connection, view, among=folded)
     return _late_days(folded, waiting)
 
 
@@ -139,30 +142,28 @@ def _late_days(
     )
 
 
-def days_behind(connection: sa.Connection, timezone: ZoneInfo) -> list[date]:
+def days_behind(connection: sa.Connection, view: SourceView) -> list[date]:
     """List the archived days for which late answers have arrived since they were extracted.
 
     Looks at what has arrived since the last search that `record_search` recorded.
     """
-    return sorted(_rows_behind(connection, timezone))
+    return sorted(_rows_behind(connection, view))
 
 
 def _rows_behind(
-    connection: sa.Connection, timezone: ZoneInfo, among: Container[date] | None = None
+    connection: sa.Connection, view: SourceView, among: Container[date] | None = None
 ) -> dict[date, int]:
     """Count the rows that such days have more than were extracted, or among some days alone."""
     found = {}
-    for day, then in _observed_with_arrivals(connection, timezone).items():
+    for day, then in _observed_with_arrivals(connection, view).items():
         if among is None or day in among:
-            now = native.fingerprints(connection, day, day, timezone)[day]
+            now = view.fingerprints(day, day)[day]
             if (now.row_count, now.checksum) != (then.row_count, then.checksum):
                 found[day] = now.row_count - then.row_count
     return found
 
 
-def _observed_with_arrivals(
-    connection: sa.Connection, timezone: ZoneInfo
-) -> dict[date, native.Fingerprint]:
+def _observed_with_arrivals(connection: sa.Connection, view: SourceView) -> dict[date, Fingerprint]:
     """Archived days with a late arrival since the last search, as they were when extracted."""
     span: Any = connection.execute(
         sa.select(
@@ -181,7 +182,7 @@ def _observed_with_arrivals(
         .order_by(source_checks.c.check_id.desc())
         .limit(1)
     )
-    arrived = native.late_arrivals(connection, first, span.last, timezone, since)
+    arrived = view.late_arrivals(first, span.last, since)
     if not arrived:
         return {}
     observed = revisions.observed(connection, min(arrived), max(arrived))

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from calibration_pipeline.records import BoolArray, IntArray
-from calibration_pipeline.store.sources.native import ROW_REASONS
+from calibration_pipeline.store.sources.base import ROW_REASONS
 
 # A reason's number is its place here; 0 is a good row.
 REASONS = ("", *ROW_REASONS, "duplicate", "conflicting_duplicate", "session_incomplete")

@@ -24,7 +24,7 @@ from calibration_pipeline.store.deletions import (
     record_deletions,
     recorded_files,
 )
-from calibration_pipeline.store.sources.native import day_start
+from calibration_pipeline.store.sources.base import day_start
 from calibration_pipeline.store.tables import (
     archive_revisions,
     calibration_states,

@@ -13,8 +13,7 @@ from calibration_pipeline.records import DayResponses, DayRevision
 from calibration_pipeline.store.archive import Archive, DayWriter
 from calibration_pipeline.store.day_arrays import READ_COLUMNS, day_responses
 from calibration_pipeline.store.deletions import kept_revision
-from calibration_pipeline.store.sources import native
-from calibration_pipeline.store.sources.native import Fingerprint
+from calibration_pipeline.store.sources.base import Fingerprint, ResponseSource, SourceView
 from calibration_pipeline.store.tables import archive_revisions, source_observations
 
 
@@ -41,14 +40,19 @@ def observed(connection: sa.Connection, first: date, last: date) -> dict[date, F
 
 
 def changed(
-    connection: sa.Connection, archive: Archive, first: date, last: date, timezone: ZoneInfo
+    connection: sa.Connection,
+    view: SourceView,
+    archive: Archive,
+    first: date,
+    last: date,
+    timezone: ZoneInfo,
 ) -> list[date]:
     """List the days that are not archived as their source stands now.
 
     A day that was never extracted and has no answers is as it was.
     """
     known = observed(connection, first, last)
-    found = native.fingerprints(connection, first, last, timezone)
+    found = view.fingerprints(first, last)
     return [
         day
         for day, fingerprint in found.items()
@@ -63,10 +67,10 @@ def _is_usable(connection: sa.Connection, archive: Archive, day: date, timezone:
 
 
 def unchanged(
-    connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo
+    connection: sa.Connection, view: SourceView, archive: Archive, day: date, timezone: ZoneInfo
 ) -> DayRevision | None:
     """Give a day's newest revision if its source is as it was when that was extracted."""
-    if changed(connection, archive, day, day, timezone):
+    if changed(connection, view, archive, day, day, timezone):
         return None
     row = _newest(connection, day)
     return None if row is None else _revision(row)
@@ -95,17 +99,26 @@ def record(
     return recorded
 
 
-def days_as_extracted(connection: sa.Connection, days: Sequence[date]) -> list[date]:
-    """List those of some archived days whose source is as it was when they were last extracted."""
+def days_as_extracted(
+    connection: sa.Connection, source: ResponseSource, days: Sequence[date]
+) -> list[date]:
+    """List those of some archived days whose log is as it was when they were last extracted.
+
+    None where the answers are from elsewhere: erasing them here changes nothing there.
+    """
+    if not source.is_in_store:
+        return []
     return [
         day
         for day in days
         if (row := _newest(connection, day)) is not None
-        and observed(connection, day, day).get(day) == _fingerprint(connection, row)
+        and observed(connection, day, day).get(day) == _fingerprint(connection, source, row)
     ]
 
 
-def observe_erasure(connection: sa.Connection, days: Sequence[date]) -> None:
+def observe_erasure(
+    connection: sa.Connection, source: ResponseSource, days: Sequence[date]
+) -> None:
     """Record days' sources as extracted, after candidates were taken out of them and the archive.
 
     Otherwise what was taken out would pass for a correction of the log that came late.
@@ -117,12 +130,15 @@ def observe_erasure(connection: sa.Connection, days: Sequence[date]) -> None:
     """
     for row in filter(None, (_newest(connection, day) for day in days)):
         erased = erased_sessions(connection, row.day)
-        _observe(connection, row.day, row.revision, _fingerprint(connection, row), erased)
+        fingerprint = _fingerprint(connection, source, row)
+        _observe(connection, row.day, row.revision, fingerprint, erased)
 
 
-def _fingerprint(connection: sa.Connection, row: sa.Row[Any]) -> Fingerprint:
-    zone = ZoneInfo(row.timezone)
-    return native.fingerprints(connection, row.day, row.day, zone)[row.day]
+def _fingerprint(
+    connection: sa.Connection, source: ResponseSource, row: sa.Row[Any]
+) -> Fingerprint:
+    with source.view(connection, ZoneInfo(row.timezone)) as view:
+        return view.fingerprints(row.day, row.day)[row.day]
 
 
 def _observe(

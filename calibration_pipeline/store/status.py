@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import SourceError
 from calibration_pipeline.records import ItemKey
 from calibration_pipeline.store.aliases import CURRENT
 from calibration_pipeline.store.deletions import nights_touched_by_erasure
@@ -16,6 +17,8 @@ from calibration_pipeline.store.late_answers import LateDay, late_answers
 from calibration_pipeline.store.lock import LockHolder, current_holder
 from calibration_pipeline.store.publication_switch import PublicationSwitch, read_switch
 from calibration_pipeline.store.runs import ABANDONED, TELL_NOTHING
+from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.staleness import Staleness, read_staleness
 from calibration_pipeline.store.tables import (
     aliases,
@@ -81,6 +84,8 @@ class ProgrammeStatus:
         Nights that were computed with answers which have been erased since, oldest first.
     unfinished
         Nights whose newest run ended before they did, oldest first.
+    source_problem
+        Why late answers are unknown; empty where their source can be read.
     """
 
     newest_night: EndedNight | None
@@ -94,10 +99,16 @@ class ProgrammeStatus:
     failed_drafts: tuple[FailedDraft, ...] = ()
     erased_nights: tuple[date, ...] = ()
     unfinished: tuple[date, ...] = ()
+    source_problem: str = ""
 
 
-def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
-    """Read how the programme stands; `timezone` is the one in which a day begins."""
+def read_status(
+    engine: sa.Engine, timezone: ZoneInfo, source: ResponseSource = NATIVE
+) -> ProgrammeStatus:
+    """Read how the programme stands; `timezone` is the one in which a day begins.
+
+    A source that can't be read is a problem to tell, not a reason to tell nothing.
+    """
     running = current_holder(engine)
     with engine.connect() as connection:
         newest_night = _newest_ended_night(connection, running)
@@ -107,20 +118,32 @@ def read_status(engine: sa.Engine, timezone: ZoneInfo) -> ProgrammeStatus:
         published_at = _published_at(connection)
         touched = nights_touched_by_erasure(connection)
         unfinished = _unfinished_nights(connection, running)
-    folded_through = state.folded_through if state else None
+    late, source_problem = _late(engine, state.folded_through if state else None, timezone, source)
     return ProgrammeStatus(
         newest_night=newest_night,
         done=done,
         running=running,
         staleness=read_staleness(engine),
-        late=late_answers(engine, folded_through, timezone) if folded_through else (),
+        late=late,
         contradicted=contradicted,
         published_at=published_at,
         switch=read_switch(engine),
         failed_drafts=tuple(map(_failed_draft, _failed(list_drafts(engine)))),
         erased_nights=tuple(sorted({night.partition for night in touched})),
         unfinished=unfinished,
+        source_problem=source_problem,
     )
+
+
+def _late(
+    engine: sa.Engine, folded_through: date | None, timezone: ZoneInfo, source: ResponseSource
+) -> tuple[tuple[LateDay, ...], str]:
+    if folded_through is None:
+        return (), ""
+    try:
+        return late_answers(engine, folded_through, timezone, source), ""
+    except SourceError as error:
+        return (), str(error)
 
 
 def _newest_ended_night(connection: sa.Connection, running: LockHolder | None) -> EndedNight | None:

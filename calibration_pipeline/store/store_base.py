@@ -14,6 +14,8 @@ from calibration_pipeline.errors import DatabaseUnavailableError, LockLostError
 from calibration_pipeline.store import anchors, bank, extraction, runs, snapshots, states
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.native import NATIVE
 
 DAYS_IN_MEMORY = 64
 """Archived days kept between the nights of a backfill: two windows."""
@@ -63,6 +65,8 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         Secret of the keyed hash for candidates and sessions.
     context
         Who runs, with what.
+    source
+        Where the answers come from.
     """
 
     engine: sa.Engine
@@ -70,6 +74,7 @@ class StoreBase(AbstractContextManager["StoreBase"]):
     timezone: ZoneInfo
     pseudonym_key: bytes
     context: RunContext
+    source: ResponseSource = NATIVE
     _lock: CalibrationLock = field(init=False)
     _runs: dict[date, str] = field(init=False, default_factory=dict)
     _ended: set[date] = field(init=False, default_factory=set)

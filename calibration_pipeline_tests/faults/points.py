@@ -80,7 +80,7 @@ POINTS = (
     Point("opening the run", "run log", f"{_STORE}.runs:open_run", is_between=True),
     Point("search for days due", "extraction", f"{_STORE}.due_days:days_due", is_between=True),
     Point("extracting a day", "extraction", f"{_STORE}.extraction:extract_day", is_between=True),
-    Point("reading the source", "extraction", f"{_STORE}.sources.native:stream_day"),
+    Point("reading the source", "extraction", f"{_STORE}.sources.native:NativeView.stream_day"),
     Point("remembering candidates", "extraction", f"{_STORE}.extraction:_remember_candidates"),
     Point("recording a revision", "extraction", f"{_STORE}.revisions:record"),
     Point("opening a day's files", "archive write", f"{_STORE}.archive:Archive.write_day"),

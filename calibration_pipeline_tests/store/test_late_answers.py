@@ -20,6 +20,7 @@ from calibration_pipeline.store.late_answers import (
     start_search,
 )
 from calibration_pipeline.store.revisions import newest_revisions
+from calibration_pipeline.store.sources.native import NativeView
 from calibration_pipeline.store.tables import response_log, source_checks
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH, Extract, log, session
 from calibration_pipeline_tests.store.examples import state
@@ -213,17 +214,17 @@ def test_what_counts_is_the_revision_that_the_chain_of_the_state_folded(
 
 def test_a_search_goes_on_where_the_last_one_ended(engine: sa.Engine, folded: date) -> None:
     with engine.connect() as connection:
-        assert days_behind(connection, ZURICH) == []
+        assert days_behind(connection, NativeView(connection, ZURICH)) == []
     log_now(engine, "late", DAY)
     with engine.connect() as connection:
-        assert days_behind(connection, ZURICH) == [DAY]
+        assert days_behind(connection, NativeView(connection, ZURICH)) == [DAY]
     record_search(engine, start_search(engine))
     with engine.connect() as connection:
         # A transaction may have begun before the search and ended after it.
-        assert days_behind(connection, ZURICH) == [DAY]
+        assert days_behind(connection, NativeView(connection, ZURICH)) == [DAY]
     record_search(engine, start_search(engine) + timedelta(days=1, seconds=1))
     with engine.connect() as connection:
-        assert days_behind(connection, ZURICH) == []
+        assert days_behind(connection, NativeView(connection, ZURICH)) == []
 
 
 def test_a_search_ends_when_what_it_found_is_extracted(
@@ -289,7 +290,7 @@ def test_where_nothing_came_no_answer_is_read(engine: sa.Engine, folded: date) -
     pass_over_what_came(engine)
     sa.event.listen(engine, "before_cursor_execute", explain)
     with engine.connect() as connection:
-        days_behind(connection, ZURICH)
+        days_behind(connection, NativeView(connection, ZURICH))
     (plan,) = plans
     assert "response_log_late_ingested_at_idx" in plan
 

@@ -7,7 +7,7 @@ import pytest
 
 from calibration_pipeline.store.extraction import whole_sessions
 from calibration_pipeline.store.quarantine import REASONS, sort_out
-from calibration_pipeline.store.sources.native import ROW_SCHEMA
+from calibration_pipeline.store.sources.base import ROW_SCHEMA
 from calibration_pipeline_tests.store.answers import session
 
 START = "2026-03-01T08:00:00+00:00"

@@ -29,6 +29,7 @@ from calibration_pipeline.store.retention import (
     find_expired,
     retention_start,
 )
+from calibration_pipeline.store.sources.native import NativeView
 from calibration_pipeline.store.tables import (
     archive_deletions,
     archive_revisions,
@@ -396,7 +397,7 @@ def test_answers_that_arrive_for_a_deleted_day_are_nobodys_work(
 ) -> None:
     log_now(engine, "late", DAY)
     with engine.connect() as connection:
-        assert days_behind(connection, ZURICH) == []
+        assert days_behind(connection, NativeView(connection, ZURICH)) == []
     assert late_answers(engine, after(2), ZURICH) == ()
     assert days_due(engine, archive, ZURICH, after(6), 3, after(2)) == []
     assert delete(engine, archive).answers == 2

@@ -2,8 +2,8 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,40 +13,14 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from calibration_pipeline.records import OUTCOMES
-from calibration_pipeline.store.archive_format import MOMENT
 from calibration_pipeline.store.copy import copying
-
-# Clocks of test machines may run ahead of the database's by this much.
-CLOCK_TOLERANCE = timedelta(minutes=5)
-
-# Reasons that can be seen on a row by itself; their numbers stand in the query below.
-ROW_REASONS = (
-    "unknown_item",
-    "null_score",
-    "non_binary_score",
-    "future_timestamp",
-    "session_inconsistent",
-    "unknown_outcome",
-)
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("reason", pa.int8()),
-        ("session_id", pa.string()),
-        ("candidate_id", pa.string()),
-        ("session_started_at", MOMENT),
-        ("item_id", pa.string()),
-        ("content_version", pa.int32()),
-        ("score", pa.int16()),
-        ("answered_at", MOMENT),
-        ("position", pa.int32()),
-        ("time_on_task_ms", pa.int32()),
-        ("option_selected", pa.string()),
-        ("theta_at_presentation", pa.float64()),
-        ("population_group", pa.string()),
-        ("engine_version", pa.string()),
-        ("outcome", pa.string()),
-    ]
+from calibration_pipeline.store.sources.base import (
+    CLOCK_TOLERANCE,
+    EMPTY,
+    ROW_SCHEMA,
+    Fingerprint,
+    day_bounds,
+    days_between,
 )
 
 # Uses response_log_session_started_at_idx. Whether the bank knows the item is part of the hash:
@@ -114,100 +88,82 @@ COPY (
 """
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What the source of a day looks like: cheap to compute, different when a row is."""
+class NativeSource:
+    """The store's own `response_log`."""
 
-    row_count: int
-    latest_ingested_at: datetime | None
-    checksum: int
+    kind = "response_log"
+    is_in_store = True
+    warnings: tuple[str, ...] = ()
 
-
-EMPTY = Fingerprint(0, None, 0)
-
-
-def day_start(day: date, timezone: ZoneInfo) -> datetime:
-    """Give the first moment of a local day; the day is 23 or 25 hours long when clocks change."""
-    return datetime.combine(day, time.min, tzinfo=timezone)
+    @contextmanager
+    def view(self, store: sa.Connection, timezone: ZoneInfo) -> Iterator["NativeView"]:
+        """See `ResponseSource`. The view is that of the store's transaction."""
+        yield NativeView(store, timezone)
 
 
-def fingerprints(
-    connection: sa.Connection, first: date, last: date, timezone: ZoneInfo
-) -> dict[date, Fingerprint]:
-    """Give the fingerprint of each local day from `first` to `last`, both included."""
-    days = _days_between(first, last)
-    rows = connection.execute(sa.text(_FINGERPRINTS), _bounds(days, timezone))
-    found = {
-        days[row.day_number - 1]: Fingerprint(row.row_count, row.latest_ingested_at, row.checksum)
-        for row in rows
-    }
-    return {day: found.get(day, EMPTY) for day in days}
+class NativeView:
+    """The response log as one transaction of the store sees it."""
 
+    def __init__(self, connection: sa.Connection, timezone: ZoneInfo) -> None:
+        self._connection = connection
+        self._timezone = timezone
 
-def late_arrivals(
-    connection: sa.Connection, first: date, last: date, timezone: ZoneInfo, since: datetime | None
-) -> dict[date, datetime]:
-    """Give when the latest answer arrived for each day that has one which arrived late.
+    def fingerprints(self, first: date, last: date) -> dict[date, Fingerprint]:
+        """See `SourceView`."""
+        days = days_between(first, last)
+        rows = self._connection.execute(sa.text(_FINGERPRINTS), self._bounds(days))
+        found = {
+            days[row.day_number - 1]: Fingerprint(
+                row.row_count, row.latest_ingested_at, row.checksum
+            )
+            for row in rows
+        }
+        return {day: found.get(day, EMPTY) for day in days}
 
-    Late are answers that were logged more than 12 hours after their session began. What an engine
-    logs as it happens is not looked at, so that this takes as long as there are late answers.
+    def late_arrivals(
+        self, first: date, last: date, since: datetime | None
+    ) -> dict[date, datetime]:
+        """See `SourceView`.
 
-    Parameters
-    ----------
-    first, last
-        Local days, both included.
-    since
-        Only answers that were logged later; None for all.
-    """
-    days = _days_between(first, last)
-    rows = connection.execute(sa.text(_LATE_ARRIVALS), {"since": since, **_bounds(days, timezone)})
-    return {days[row.day_number - 1]: row.latest_ingested_at for row in rows}
+        What an engine logs as it happens is not looked at, so that this takes as long as there are
+        late answers.
+        """
+        days = days_between(first, last)
+        bounds = {"since": since, **self._bounds(days)}
+        rows = self._connection.execute(sa.text(_LATE_ARRIVALS), bounds)
+        return {days[row.day_number - 1]: row.latest_ingested_at for row in rows}
 
+    def _bounds(self, days: list[date]) -> dict[str, Any]:
+        """The beginnings of days, the first one's, and the end of the last one."""
+        *bounds, end = day_bounds(days, self._timezone)
+        return {"bounds": bounds, "first": bounds[0], "last": end}
 
-def _days_between(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    def stream_day(self, day: date, block_bytes: int = 16 * 2**20) -> Iterator[pa.Table]:
+        """See `SourceView`.
 
-
-def _bounds(days: list[date], timezone: ZoneInfo) -> dict[str, Any]:
-    """The beginnings of days, the first one's, and the end of the last one."""
-    bounds = [day_start(day, timezone) for day in days]
-    end = day_start(days[-1] + timedelta(days=1), timezone)
-    return {"bounds": bounds, "first": bounds[0], "last": end}
-
-
-def stream_day(
-    connection: sa.Connection, day: date, timezone: ZoneInfo, block_bytes: int = 16 * 2**20
-) -> Iterator[pa.Table]:
-    """Stream the rows of the sessions that started on a local day, in canonical order.
-
-    Parameters
-    ----------
-    block_bytes
-        Size of a block as text; memory stays within a few times this, however large the day is.
-
-    Yields
-    ------
-    pyarrow.Table
-        Of `ROW_SCHEMA`. A session may go on in the next block. `reason` counts from 1 in
-        `ROW_REASONS`; 0 is a good row.
-    """
-    statement = sql.SQL(_DAY).format(
-        first=sql.Literal(day_start(day, timezone)),
-        last=sql.Literal(day_start(day + timedelta(days=1), timezone)),
-        tolerance=sql.Literal(CLOCK_TOLERANCE),
-        outcomes=sql.SQL(", ").join(map(sql.Literal, OUTCOMES)),
-        scored=sql.Literal(OUTCOMES[0]),
-    )
-    block = io.BytesIO()
-    connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
-    with copying(connection, statement) as copy:
-        for row in copy:
-            block.write(row)
-            if block.tell() >= block_bytes:
-                yield _parse(block)
-                block = io.BytesIO()
-    if block.tell():
-        yield _parse(block)
+        Parameters
+        ----------
+        block_bytes
+            Size of a block as text; memory stays within a few times this.
+        """
+        first, last = day_bounds([day], self._timezone)
+        statement = sql.SQL(_DAY).format(
+            first=sql.Literal(first),
+            last=sql.Literal(last),
+            tolerance=sql.Literal(CLOCK_TOLERANCE),
+            outcomes=sql.SQL(", ").join(map(sql.Literal, OUTCOMES)),
+            scored=sql.Literal(OUTCOMES[0]),
+        )
+        block = io.BytesIO()
+        self._connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))
+        with copying(self._connection, statement) as copy:
+            for row in copy:
+                block.write(row)
+                if block.tell() >= block_bytes:
+                    yield _parse(block)
+                    block = io.BytesIO()
+        if block.tell():
+            yield _parse(block)
 
 
 def _parse(block: io.BytesIO) -> pa.Table:
@@ -223,3 +179,7 @@ def _parse(block: io.BytesIO) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+NATIVE = NativeSource()
+"""It has no state of its own."""

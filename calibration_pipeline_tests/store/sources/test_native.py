@@ -8,7 +8,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from calibration_pipeline.store.bank import import_bank
-from calibration_pipeline.store.sources.native import ROW_SCHEMA, fingerprints, stream_day
+from calibration_pipeline.store.sources.base import ROW_SCHEMA
+from calibration_pipeline.store.sources.native import NativeView
 from calibration_pipeline_tests.store.answers import log, session
 
 DAY = date(2026, 3, 10)
@@ -20,8 +21,9 @@ def test_the_size_of_a_block_does_not_matter(engine: sa.Engine, bank_csv: Path) 
     for hour in range(10, 20):
         log(engine, session(f"s{hour}", f"2026-03-10T{hour}:00:00+00:00", option_selected="a\nb"))
     with engine.connect() as connection:
-        (whole,) = stream_day(connection, DAY, UTC)
-        blocks = list(stream_day(connection, DAY, UTC, block_bytes=500))
+        view = NativeView(connection, UTC)
+        (whole,) = view.stream_day(DAY)
+        blocks = list(view.stream_day(DAY, block_bytes=500))
     assert whole.schema == ROW_SCHEMA
     assert whole.num_rows == 30
     assert len(blocks) > 3
@@ -40,17 +42,17 @@ def test_days_without_outcomes_look_as_they_did_before_there_were_any(engine: sa
                 "engine_version, true), 0)) FROM calibration.response_log"
             )
         )
-        found = [fingerprints(connection, DAY, DAY, UTC)[DAY].checksum]
+        found = [NativeView(connection, UTC).fingerprints(DAY, DAY)[DAY].checksum]
         for outcome in ("omitted", "invalid"):
             connection.execute(
                 sa.text("UPDATE calibration.response_log SET outcome = :outcome"),
                 {"outcome": outcome},
             )
-            found.append(fingerprints(connection, DAY, DAY, UTC)[DAY].checksum)
+            found.append(NativeView(connection, UTC).fingerprints(DAY, DAY)[DAY].checksum)
     assert found[0] == before
     assert len(set(found)) == 3
 
 
 def test_a_day_without_rows_gives_no_block(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        assert list(stream_day(connection, DAY, UTC)) == []
+        assert list(NativeView(connection, UTC).stream_day(DAY)) == []
