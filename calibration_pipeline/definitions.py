@@ -36,6 +36,7 @@ from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
 from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import pseudonym_key
+from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline.store.suppression import require_reapplied
 
 LOGGED_PACKAGES = ("calibration-pipeline", "numpy", "scipy", "numba", "dagster", "pyarrow")
@@ -132,7 +133,10 @@ def open_store(settings: Settings, triggered_by: str, run_id: str) -> Calibratio
         A restored backup has brought back people who were forgotten after it.
     BadInputError
         The pseudonym key can't be used, or is missing where it is needed.
+    SourceError
+        The settings name a source that can't be.
     """
+    source = choose_source(settings.source, settings.home)
     database = _open_database(settings)
     with _closed_on_failure(database):
         _require_reapplied(database, settings)
@@ -143,6 +147,7 @@ def open_store(settings: Settings, triggered_by: str, run_id: str) -> Calibratio
         timezone=ZoneInfo(settings.timezone),
         pseudonym_key=key,
         context=_run_context(settings, triggered_by, run_id),
+        source=source,
     )
 
 
@@ -168,6 +173,7 @@ def open_dry_run_store(settings: Settings) -> DryRunStore:
         timezone=ZoneInfo(settings.timezone),
         pseudonym_key=key,
         context=_run_context(settings, "dry run", "none"),
+        source=choose_source(settings.source, settings.home, keep=False),
     )
 
 
@@ -189,7 +195,8 @@ def _run_context(settings: Settings, triggered_by: str, run_id: str) -> RunConte
     return RunContext(
         triggered_by=triggered_by,
         orchestrator_run_id=run_id,
-        configuration=asdict(settings.policy) | {"timezone": settings.timezone},
+        configuration=asdict(settings.policy)
+        | {"timezone": settings.timezone, "source": settings.source.kind},
         package_versions={name: version(name) for name in LOGGED_PACKAGES},
     )
 

@@ -27,10 +27,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.store.sources.configuration import (
+    LONGEST_GAP_MINUTES,
+    SourceConfiguration,
+)
 
 _PREFIX = "CALIBRATION_"
 _DELIMITER = "__"
 _RETENTION_MARGIN_DAYS = 31
+_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt"}
+"""Settings of several fields, and how one of them is set."""
 
 
 def _known_time_zone(name: str) -> str:
@@ -89,6 +95,52 @@ def _checked_policy(value: object) -> object:
     return value
 
 
+def _checked_source(value: object) -> object:
+    """Check the source's names, and read its lists of pairs."""
+    if not isinstance(value, Mapping):
+        return value
+    checked = _checked_fields(value, SourceConfiguration, "SOURCE")
+    # Its value may hold a password, which no message may repeat.
+    if not isinstance(checked.get("database_url", ""), str | None):
+        raise ValueError("CALIBRATION_SOURCE__DATABASE_URL is no text")  # noqa: TRY004
+    for name in ("names", "codes"):
+        if isinstance(pairs := checked.get(name), str):
+            checked[name] = _pairs(pairs, f"{_PREFIX}SOURCE{_DELIMITER}{name.upper()}")
+    return checked
+
+
+def _pairs(text: str, variable: str) -> dict[str, str]:
+    """Read ``a=b, c=d``."""
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value):
+            raise ValueError(
+                f"{variable} has {part!r}: write pairs, as in attempt.student_id=learner, with "
+                "commas between them"
+            )
+        if name in found:
+            raise ValueError(f"{variable} names {name!r} twice: keep one of them")
+        found[name] = value
+    return found
+
+
+def _usable_source(source: SourceConfiguration) -> SourceConfiguration:
+    if source.naive_timezone is not None:
+        try:
+            _known_time_zone(source.naive_timezone)
+        except ValueError as error:
+            raise ValueError(f"its NAIVE_TIMEZONE is {error}") from None
+    if not 1 <= source.session_gap_minutes <= LONGEST_GAP_MINUTES:
+        gap = source.session_gap_minutes
+        raise ValueError(f"its SESSION_GAP_MINUTES is {gap}: give 1 to {LONGEST_GAP_MINUTES}")
+    if source.statement_timeout_seconds < 1:
+        raise ValueError("its STATEMENT_TIMEOUT_SECONDS is less than 1: give seconds")
+    if (source.kind == "files") != (source.path is not None):
+        raise ValueError("a PATH goes with KIND=files: set both, or neither")
+    return source
+
+
 def _checked_fields(values: Mapping[str, Any], record: type, path: str) -> dict[str, Any]:
     """Check the names of the variables' fields and split the lists that stand for tuples."""
     types = {field.name: field.type for field in dataclasses.fields(record)}
@@ -131,6 +183,8 @@ class Settings(BaseSettings):
         `home`.
     heartbeat_url
         Where an outside watchdog is told how each run of nights ended; unset, nowhere.
+    source
+        Where answers come from, and how they are read.
     policy
         The programme's thresholds.
     minimum_free_disk_mb
@@ -161,6 +215,9 @@ class Settings(BaseSettings):
     policy: Annotated[CalibrationConfiguration, BeforeValidator(_checked_policy)] = Field(
         default_factory=CalibrationConfiguration
     )
+    source: Annotated[
+        SourceConfiguration, BeforeValidator(_checked_source), AfterValidator(_usable_source)
+    ] = Field(default_factory=SourceConfiguration)
     minimum_free_disk_mb: int = Field(default=512, ge=0)
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
@@ -182,14 +239,17 @@ def load_settings() -> Settings:
         steps = (step for step in first["loc"] if isinstance(step, str))
         variable = _PREFIX + _DELIMITER.join(steps).upper()
         raise BadInputError(f"{variable} can't be used: {_lowered(first['msg'])}.") from None
-    except SettingsError:
-        # Only the policy is structured, and the library's text does not say what is wrong.
+    except SettingsError as error:
+        # The library's text names the field, and doesn't say what is wrong.
+        name, example = next(
+            (name, example) for name, example in _STRUCTURED.items() if f'"{name}"' in str(error)
+        )
         raise BadInputError(
-            f"{_PREFIX}POLICY can't be used: write it as a JSON object, or set one threshold with "
-            f"{_PREFIX}POLICY{_DELIMITER}MINIMUM_RESPONSES=30."
+            f"{_PREFIX}{name.upper()} can't be used: write it as a JSON object, or set one field "
+            f"with {_PREFIX}{name.upper()}{_DELIMITER}{example}."
         ) from None
 
 
 def _lowered(message: str) -> str:
     text = message.removeprefix("Value error, ").rstrip(".")
-    return text[:1].lower() + text[1:]
+    return text if text.startswith(_PREFIX) else text[:1].lower() + text[1:]

@@ -12,6 +12,7 @@ from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.settings import Settings
+from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline_tests.interfaces.cli.commands import command_paths
 
 ROOT = Path(__file__).parents[1]
@@ -97,11 +98,13 @@ def _settings_in_code() -> dict[str, str]:
         for name, field in Settings.model_fields.items()
     }
     for prefix, configuration in (
+        ("CALIBRATION_SOURCE__", SourceConfiguration()),
         ("CALIBRATION_POLICY__", CalibrationConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):
             value = getattr(configuration, field.name)
+            value = None if value == {} else value
             if not dataclasses.is_dataclass(value):
                 defaults[prefix + field.name.upper()] = value
     return {name: _spelled(value) for name, value in defaults.items()}

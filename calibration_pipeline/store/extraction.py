@@ -252,7 +252,10 @@ class DayExtraction:
 
 
 def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]) -> None:
-    """Add to the map those that it lacks, but for those who have been forgotten."""
+    """Add to the map those that it lacks, but for those who have been forgotten.
+
+    A quarantined row may name nobody.
+    """
     staging = sa.Table(
         "seen_candidates",
         sa.MetaData(),
@@ -263,7 +266,8 @@ def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]
     )
     staging.create(connection)
     names = ("pseudonym", "candidate_id")
-    copy_rows(connection, staging, names, candidates.items())
+    named = (row for row in candidates.items() if row[1])
+    copy_rows(connection, staging, names, named)
     is_forgotten = sa.exists().where(suppressions.c.pseudonym == staging.c.pseudonym)
     connection.execute(
         postgresql.insert(candidate_map)

@@ -10,6 +10,7 @@ from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from calibration_pipeline.store.connection import Database
+    from calibration_pipeline.store.sources.base import ResponseSource
 
 
 @contextmanager
@@ -43,3 +44,22 @@ def configured_database(*, check_revision: bool = True, create: bool = True) -> 
         yield database
     finally:
         database.dispose()
+
+
+def configured_source(*, keep: bool = True) -> ResponseSource:
+    """Give the source of answers that the settings name; it isn't read yet.
+
+    Parameters
+    ----------
+    keep
+        Remember files for the next time; not so where a command writes nothing.
+
+    Raises
+    ------
+    SourceError
+        The settings name a source that can't be.
+    """
+    from calibration_pipeline.store.sources.choosing import choose_source
+
+    settings = load_settings()
+    return choose_source(settings.source, settings.home, keep=keep)

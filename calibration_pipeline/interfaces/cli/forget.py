@@ -11,7 +11,7 @@ import click
 
 from calibration_pipeline.errors import BadInputError, CalibrationError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json
-from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.settings import load_settings
 
@@ -95,6 +95,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
         ),
         remembered=settings.home / "forgotten",
         decided_by=decided_by,
+        source=configured_source(),
     )
 
 

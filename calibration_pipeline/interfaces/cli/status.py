@@ -21,7 +21,7 @@ from calibration_pipeline.interfaces.cli.attention import (
     range_text,
 )
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table
-from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
 from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
 from calibration_pipeline.policy.catching_up import Nights, count
 from calibration_pipeline.reports.templating import counted
@@ -54,7 +54,7 @@ def status(as_json: bool) -> None:
     with configured_database(create=False) as database:
         from calibration_pipeline.store.status import read_status
 
-        found = read_status(database, ZoneInfo(settings.timezone))
+        found = read_status(database, ZoneInfo(settings.timezone), configured_source(keep=False))
     schedule = Schedule.at(datetime.now(UTC), found.done, settings)
     free = free_bytes(settings.home)
     problems = needs_attention(found, schedule) + low_disk(free, settings.minimum_free_disk_mb)

@@ -30,6 +30,10 @@ STANDARD_CODES: Mapping[str, AnswerCode] = {
 """How sources spell what came of an answer, in small letters."""
 
 
+LONGEST_GAP_MINUTES = 240
+"""Longest pause within a session."""
+
+
 @dataclass(frozen=True)
 class SourceConfiguration:
     """Where answers come from.

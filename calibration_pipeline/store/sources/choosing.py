@@ -1,0 +1,61 @@
+"""From the settings to the source of answers."""
+
+from pathlib import Path
+
+from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.configuration import SourceConfiguration
+from calibration_pipeline.store.sources.native import NATIVE
+from calibration_pipeline.store.sources.raw import RawReader
+
+
+def choose_source(
+    configuration: SourceConfiguration, home: Path, *, keep: bool = True
+) -> ResponseSource:
+    """Give the source that the settings name; it isn't read yet.
+
+    Parameters
+    ----------
+    configuration
+        Of the settings.
+    home
+        Folder for a day under way, and for what is remembered of files.
+    keep
+        Remember files for the next time; not so in a dry run.
+
+    Raises
+    ------
+    SourceError
+        A name in the settings isn't one of the source's.
+    """
+    if configuration.kind == "response_log" and configuration.database_url is None:
+        return NATIVE
+    # Here, and not above: the usual source needs none of it, and DuckDB takes a while to import.
+    from calibration_pipeline.store.sources.derived import DerivedSource
+
+    catalogue = home / "source_files.json" if keep else None
+    reader = _reader(configuration, catalogue)
+    return DerivedSource(reader, configuration, home / "scratch")
+
+
+def _reader(configuration: SourceConfiguration, catalogue: Path | None) -> RawReader:
+    match configuration.kind:
+        case "response_log":
+            from calibration_pipeline.store.sources.elsewhere import LogElsewhereReader
+
+            return LogElsewhereReader(configuration)
+        case "attempt":
+            from calibration_pipeline.store.sources.attempt import AttemptReader
+
+            return AttemptReader(configuration)
+        case "student_attempts":
+            from calibration_pipeline.store.sources.student_attempts import StudentAttemptsReader
+
+            return StudentAttemptsReader(configuration)
+        case "practice":
+            from calibration_pipeline.store.sources.practice import PracticeReader
+
+            return PracticeReader(configuration)
+        case "files":
+            from calibration_pipeline.store.sources.files import FilesReader
+
+            return FilesReader(configuration, catalogue)

@@ -1,0 +1,293 @@
+"""From other systems' rows to ours: text is read, what is wrong is named, sessions are found.
+
+One place for all sources, so that the same row means the same wherever it comes from. The rows of
+a day and its neighbours go through a DuckDB file in a scratch folder: sessions need every row of a
+candidate in order, and a day may be larger than memory.
+
+**Sessions.** One that the source states with its start is taken as it is. Otherwise a session is a
+run of a candidate's answers (or of a stated session's) without a pause longer than the gap, and
+begins with its first answer. None lasts longer than `LONGEST_SESSION`: so whichever of two days is
+looked at, both see the whole session, and each answer is in the same one of them.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from calibration_pipeline.records import OUTCOMES
+from calibration_pipeline.store.sources.base import CLOCK_TOLERANCE, ROW_REASONS, ROW_SCHEMA
+from calibration_pipeline.store.sources.configuration import (
+    LONGEST_GAP_MINUTES,
+    STANDARD_CODES,
+    SourceConfiguration,
+)
+from calibration_pipeline.store.sources.raw import RAW_COLUMNS
+
+LONGEST_SESSION = timedelta(hours=18)
+"""Nobody answers for longer at a stretch. With the longest gap it is less than the shortest day."""
+LONGEST_GAP = timedelta(minutes=LONGEST_GAP_MINUTES)
+"""Pause that ends a stated session without a stated start."""
+
+BANK_SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("content_version", pa.int32()),
+        ("valid_from", pa.timestamp("us", "UTC")),
+        ("valid_to", pa.timestamp("us", "UTC")),
+    ]
+)
+"""Items of the bank, and when an answer that states no version is one to which."""
+
+_MEMORY = "256MB"
+_BLOCK_ROWS = 2**16
+_REASON_NUMBERS = {reason: number for number, reason in enumerate(ROW_REASONS, start=1)}
+
+_HAS_OFFSET = r"\d\d:\d\d.*(Z|z|[+-]\d\d(:?\d\d)?)$"
+
+# A time's text means a moment if it states its offset from UTC, or if the settings state the zone
+# in which the source writes times without one.
+_MACROS = f"""
+CREATE MACRO states_offset(t) AS regexp_matches(t, '{_HAS_OFFSET}');
+CREATE MACRO finite(m) AS CASE WHEN isfinite(m) THEN m END;
+CREATE MACRO moment(t) AS finite(CASE
+    WHEN states_offset(t) THEN try_cast(t AS TIMESTAMPTZ)
+    WHEN naive_zone() IS NOT NULL THEN timezone(naive_zone(), try_cast(t AS TIMESTAMP))
+END);
+CREATE MACRO time_problem(t) AS CASE
+    WHEN moment(t) IS NOT NULL THEN NULL
+    WHEN NOT states_offset(t) AND naive_zone() IS NULL
+         AND finite(try_cast(t AS TIMESTAMP)) IS NOT NULL
+        THEN 'naive_timestamp'
+    ELSE 'unreadable_timestamp'
+END;
+CREATE MACRO id_of(t) AS CASE WHEN contains(t, chr(0)) THEN '' ELSE coalesce(t, '') END;
+"""
+
+# An answer that states no version is one to the version that was the newest when it was given.
+_READ = """
+CREATE TABLE answers AS
+WITH texts AS (
+    SELECT nullif(id_of(session_id), '') AS stated_session,
+           id_of(candidate_id) AS candidate_id,
+           id_of(item_id) AS item_id,
+           moment(session_started_at) AS stated_start,
+           moment(answered_at) AS answered_at,
+           moment(logged_at) AS logged_at,
+           coalesce(moment(answered_at), moment(dated_at), moment(session_started_at), $first)
+               AS placed_at,
+           try_cast(content_version AS INTEGER) AS stated_version,
+           nullif(lower(trim(coalesce(code, ''))), '') AS code,
+           nullif(lower(trim(coalesce(outcome, ''))), '') AS stated_outcome,
+           try_cast(position AS INTEGER) AS position,
+           try_cast(try_cast(time_on_task_ms AS DOUBLE) AS INTEGER) AS time_on_task_ms,
+           option_selected,
+           finite(try_cast(theta_at_presentation AS DOUBLE)) AS theta_at_presentation,
+           population_group,
+           engine_version,
+           CASE WHEN problem IS NOT NULL THEN problem
+                WHEN contains(concat(session_id, candidate_id, item_id), chr(0))
+                    THEN 'malformed_answer'
+                WHEN coalesce(candidate_id, '') = '' OR coalesce(item_id, '') = ''
+                    THEN 'missing_id'
+                WHEN coalesce(answered_at, '') = '' THEN 'missing_timestamp'
+                WHEN time_problem(answered_at) IS NOT NULL THEN time_problem(answered_at)
+                WHEN session_started_at IS NOT NULL THEN time_problem(session_started_at)
+           END AS text_problem,
+           content_version IS NOT NULL AS states_version
+    FROM raw
+)
+SELECT t.* EXCLUDE (stated_version, states_version, text_problem),
+       coalesce(v.content_version, n.content_version, t.stated_version, 1) AS content_version,
+       c.score,
+       coalesce(nullif(t.stated_outcome, $scored), c.outcome) AS outcome,
+       CASE WHEN text_problem IS NOT NULL THEN text_problem
+            WHEN v.item_id IS NULL AND n.item_id IS NULL THEN 'unknown_item'
+            WHEN t.stated_outcome NOT IN (SELECT outcome FROM outcomes) THEN 'unknown_outcome'
+            WHEN coalesce(t.stated_outcome, $scored) <> $scored THEN NULL
+            WHEN t.code IS NULL THEN 'null_score'
+            WHEN c.code IS NULL THEN 'non_binary_score'
+            WHEN t.answered_at > coalesce(t.logged_at, $now) + $tolerance THEN 'future_timestamp'
+       END AS problem
+FROM texts AS t
+LEFT JOIN codes AS c ON c.code = t.code
+LEFT JOIN bank AS v
+    ON t.states_version AND v.item_id = t.item_id AND v.content_version = t.stated_version
+LEFT JOIN bank AS n
+    ON NOT t.states_version AND n.item_id = t.item_id
+   AND t.placed_at >= n.valid_from AND t.placed_at < n.valid_to
+"""
+
+# Peers of a moment are in one frame, so that answers of the same moment are in one session.
+_DAY = """
+WITH keyed AS (
+    SELECT *,
+           CASE WHEN stated_session IS NULL THEN 'c' || candidate_id
+                ELSE 's' || stated_session END AS key,
+           CASE WHEN stated_session IS NULL THEN $gap ELSE $stated_gap END AS gap
+    FROM answers
+), paused AS (
+    SELECT *,
+           min(stated_start) OVER (PARTITION BY key) AS first_start,
+           CASE WHEN placed_at - lag(placed_at) OVER (PARTITION BY key ORDER BY placed_at) <= gap
+                THEN 0 ELSE 1 END AS follows_pause
+    FROM keyed
+), numbered AS (
+    SELECT *,
+           CASE WHEN first_start IS NULL
+                THEN sum(follows_pause) OVER (PARTITION BY key ORDER BY placed_at) END AS run
+    FROM paused
+), sessions AS (
+    SELECT *,
+           coalesce(first_start, min(placed_at) OVER session) AS session_started_at,
+           coalesce(min(stated_start) OVER session <> max(stated_start) OVER session, false)
+           OR coalesce(min(nullif(candidate_id, '')) OVER session
+                       <> max(nullif(candidate_id, '')) OVER session, false) AS is_inconsistent,
+           first_start IS NULL
+           AND max(placed_at) OVER session - min(placed_at) OVER session > $longest AS is_too_long
+    FROM numbered
+    WINDOW session AS (PARTITION BY key, run)
+)
+SELECT CAST(coalesce(r.number, CASE WHEN is_inconsistent THEN $inconsistent
+                                    WHEN is_too_long THEN $too_long ELSE 0 END) AS TINYINT)
+           AS reason,
+       CASE WHEN stated_session IS NULL
+                THEN candidate_id || '/' || epoch_us(session_started_at)
+            WHEN first_start IS NULL THEN stated_session || '@' || epoch_us(session_started_at)
+            ELSE stated_session END AS session_id,
+       candidate_id, session_started_at, item_id, CAST(content_version AS INTEGER)
+           AS content_version,
+       CAST(score AS SMALLINT) AS score, answered_at, position, time_on_task_ms, option_selected,
+       theta_at_presentation, population_group, engine_version,
+       CASE WHEN outcome = $scored THEN NULL ELSE outcome END AS outcome
+FROM sessions LEFT JOIN reasons AS r ON r.reason = sessions.problem
+WHERE session_started_at >= $first AND session_started_at < $last
+ORDER BY session_started_at, session_id, position NULLS LAST, answered_at NULLS LAST, item_id,
+         content_version, reason, score, outcome, time_on_task_ms, option_selected,
+         theta_at_presentation, population_group, engine_version
+"""
+
+
+class Normaliser:
+    """Takes in a source's rows around a day, and gives those of the day's sessions.
+
+    Parameters
+    ----------
+    connection
+        Of a DuckDB that holds nothing yet.
+    configuration
+        Codes, gap and zone.
+    bank
+        Of `BANK_SCHEMA`.
+    now
+        A row that doesn't say when it was logged can't be later than this.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        configuration: SourceConfiguration,
+        bank: pa.Table,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._configuration = configuration
+        self._now = now
+        zone = configuration.naive_timezone
+        literal = "NULL" if zone is None else f"'{zone}'"  # a known zone's name, by the settings
+        connection.execute(f"CREATE MACRO naive_zone() AS {literal}")
+        connection.execute(_MACROS)
+        columns = ", ".join(f"{name} VARCHAR" for name in RAW_COLUMNS)
+        connection.execute(f"CREATE TABLE raw ({columns})")
+        self._create("bank", bank)
+        self._create("codes", _codes(configuration))
+        self._create("outcomes", pa.table({"outcome": OUTCOMES}))
+        self._create(
+            "reasons",
+            pa.table({"reason": list(_REASON_NUMBERS), "number": list(_REASON_NUMBERS.values())}),
+        )
+
+    def _create(self, name: str, rows: pa.Table) -> None:
+        with self._registered(rows):
+            self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
+
+    @contextmanager
+    def _registered(self, rows: pa.Table) -> Iterator[None]:
+        self._connection.register("incoming", rows)
+        try:
+            yield
+        finally:
+            self._connection.unregister("incoming")
+
+    def add(self, rows: pa.Table) -> None:
+        """Take in rows of `RAW_SCHEMA`."""
+        with self._registered(rows):
+            self._connection.execute("INSERT INTO raw BY NAME FROM incoming")
+
+    def sessions_of(self, first: datetime, last: datetime) -> Iterator[pa.Table]:
+        """Give the rows of the sessions that began from one moment to before another.
+
+        Parameters
+        ----------
+        first, last
+            Around them, rows must have been added for `LONGEST_SESSION` and `LONGEST_GAP` more.
+
+        Yields
+        ------
+        pyarrow.Table
+            Of `ROW_SCHEMA`, in the order of the archive.
+        """
+        common = {"first": first, "scored": OUTCOMES[0]}
+        self._connection.execute(_READ, {**common, "now": self._now, "tolerance": CLOCK_TOLERANCE})
+        found = self._connection.sql(
+            _DAY,
+            params={
+                **common,
+                "last": last,
+                "gap": self._configuration.session_gap,
+                "stated_gap": LONGEST_GAP,
+                "longest": LONGEST_SESSION,
+                "inconsistent": _REASON_NUMBERS["session_inconsistent"],
+                "too_long": _REASON_NUMBERS["session_too_long"],
+            },
+        )
+        for batch in found.to_arrow_reader(_BLOCK_ROWS):
+            yield pa.Table.from_batches([batch]).cast(ROW_SCHEMA)
+
+
+@contextmanager
+def scratch_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty DuckDB in a private folder, which is removed afterwards."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="day-") as place:
+        options: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": f"{place}/spilled",
+            # Nothing is fetched from anywhere.
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        with duckdb.connect(f"{place}/rows.duckdb", config=options) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET preserve_insertion_order = false")
+            yield connection
+
+
+def _codes(configuration: SourceConfiguration) -> pa.Table:
+    """What each code says, in small letters."""
+    own = {code.strip().lower(): meaning for code, meaning in configuration.codes.items()}
+    codes = {**STANDARD_CODES, **own}
+    scores = {"right": 1, "wrong": 0}
+    return pa.table(
+        {
+            "code": list(codes),
+            "score": pa.array([scores.get(meaning) for meaning in codes.values()], pa.int16()),
+            "outcome": pa.array(
+                [None if meaning in scores else meaning for meaning in codes.values()], pa.string()
+            ),
+        }
+    )
