@@ -203,6 +203,37 @@ def _large(section: Results) -> str:
     return f"{texts.LARGE.format(raw=raw)}\n{_table(head, rows)}"
 
 
+WAYS = {
+    "copy-text": "bare COPY, text",
+    "copy-binary": "bare COPY, binary",
+    "extract": "extraction",
+}
+
+
+def _extraction(section: Results) -> str:
+    rows = []
+    for way, label in WAYS.items():
+        found = [row for row in section["rows"] if row["way"] == way]
+        rates = sorted(row["rows"] / row["seconds"] for row in found)
+        rows.append([label, _seconds(min(row["seconds"] for row in found)),
+                     f"{rates[-1]:,.0f}", f"{rates[0]:,.0f}",
+                     f"{max(row['peak_mib'] for row in found):,.0f}"])  # fmt: skip
+    head = ["", "seconds, fastest", "rows a second, fastest", "slowest", "MiB"]
+    return f"{texts.EXTRACTION}\n{_table(head, rows)}"
+
+
+def _whole_night(section: Results) -> str:
+    rows = [[step, f"{seconds:.1f}"] for step, seconds in section["steps"].items()]
+    between = section["seconds"] - sum(section["steps"].values())
+    rows += [["between steps", f"{between:.1f}"], ["all", f"{section['seconds']:.1f}"]]
+    more = (
+        f"The process takes {section['peak_mib']:,.0f} MiB. {section['cold_start_seconds']:.1f} s "
+        "more pass from its start until the run begins: imports, and connecting to Dagster's "
+        "database."
+    )
+    return f"{texts.WHOLE_NIGHT}\n{_table(['Step', 'seconds'], rows)}\n{_prose(more)}"
+
+
 BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("dense", "Dense: 1000 items × 500 students", _dense),
     ("night", "A night: 20,000 adaptive sessions, 2,400 items", _night),
@@ -211,4 +242,6 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("starts", "Sessions that start from what the engine knew", _starts),
     ("throughput", "E-step throughput", _throughput),
     ("large", "100 million answers", _large),
+    ("extraction", "Extraction of a day", _extraction),
+    ("whole-night", "A whole night", _whole_night),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers
+from benchmarks import peers, store_sections
 from benchmarks.processes import run_limited
 from benchmarks.scoring import Row, read_ours
 
@@ -151,6 +151,16 @@ def large(workshop: Workshop) -> Section:
     }
 
 
+def extraction(workshop: Workshop) -> Section:
+    """A day of 5 million answers into the archive, beside a bare COPY."""
+    return {"rows": store_sections.measure_extraction(workshop.folder, workshop.say)}
+
+
+def whole_night(workshop: Workshop) -> Section:
+    """A night of 2,400 items and 1.2 million answers through Dagster, step by step."""
+    return store_sections.measure_night(workshop.folder, workshop.say)
+
+
 SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "dense": dense,
     "night": night,
@@ -159,6 +169,8 @@ SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "starts": starts,
     "throughput": throughput,
     "large": large,
+    "extraction": extraction,
+    "whole-night": whole_night,
 }
 TAKES_MINUTES = frozenset({"large"})
 """Left out unless asked for."""

@@ -1,4 +1,4 @@
-"""What the estimator has to show, and whether the last figures show it."""
+"""What has to be shown, and whether the last figures show it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -167,6 +167,30 @@ def _large(section: Results) -> Found:
     yield Figure(claim, growth, high=1.1, form=".2f")
 
 
+def best_rate(rows: list[Row], ways: tuple[str, ...]) -> float:
+    """Rows a second of the fastest run of some ways."""
+    return max(row["rows"] / row["seconds"] for row in rows if row["way"] in ways)
+
+
+BARE = ("copy-text", "copy-binary")
+
+
+def _extraction(section: Results) -> Found:
+    rows = section["rows"]
+    share = best_rate(rows, ("extract",)) / best_rate(rows, BARE)
+    yield Figure("extraction: share of a bare COPY's rate, at least .60", share, 0.6, form=".2f")
+    million = best_rate(rows, ("extract",)) / 1e6
+    yield Figure("extraction: million rows a second, aim 1", million, 1.0, form=".2f")
+    peak = max(row["peak_mib"] for row in rows if row["way"] == "extract")
+    yield Figure("extraction: MB, under 500", peak * 2**20 / 1e6, high=499, form=",.0f")
+
+
+def _whole_night(section: Results) -> Found:
+    if section["outcome"] != "completed":
+        yield Verdict("whole night: completed", section["outcome"], False)
+    yield Figure("whole night: seconds, under 40", section["seconds"], high=39.9, form=".1f")
+
+
 def per_million(row: Row) -> float:
     """Seconds per million answers."""
     return float(row["seconds"] / row["responses"] * 1e6)
@@ -180,4 +204,6 @@ JUDGES: dict[str, Callable[[Results], Found]] = {
     "starts": _starts,
     "throughput": _throughput,
     "large": _large,
+    "extraction": _extraction,
+    "whole-night": _whole_night,
 }

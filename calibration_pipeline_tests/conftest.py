@@ -13,6 +13,7 @@ _MOST_WORKERS = 4
 _LONGEST_FILES = (
     "calibration_pipeline_tests/test_operations.py",
     "faults/test_faults.py",
+    "sources/test_contract.py",
     "orchestration/test_staleness.py",
     "policy/test_exactness.py",
     "interfaces/test_cli_nights.py",

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,10 +22,13 @@ from calibration_pipeline.store.archive_format import (
     LATER_COLUMNS,
     QUARANTINE_SCHEMA,
     ContentDigest,
+    with_dictionaries,
 )
 
 _DIGEST_DIGITS = 12
 REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
+# Nothing in them repeats, and looking for it takes half of the time of writing a file.
+_VARIED_COLUMNS = ["answered_at", "time_on_task_ms", "theta_at_presentation"]
 _FOLDER = "responses"
 _MEGABYTE = 2**20
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -67,15 +70,15 @@ class Archive:
         with _naming(self._root):
             for part in (self._root, folder.parent, folder):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return DayWriter(self._root, folder)
+            return DayWriter(self._root, folder, self.require_room)
 
-    def require_room(self, expected_bytes: int) -> None:
-        """Refuse to begin what the disk has no room for.
+    def require_room(self, coming_bytes: int = 0) -> None:
+        """Refuse what the disk has no room for.
 
         Parameters
         ----------
-        expected_bytes
-            What is about to be written.
+        coming_bytes
+            What is about to be written, at most.
 
         Raises
         ------
@@ -84,12 +87,11 @@ class Archive:
         """
         present = next(p for p in (self._root, *self._root.absolute().parents) if p.exists())
         free = shutil.disk_usage(present).free
-        if free < self._minimum_free_bytes + expected_bytes:
+        if free < self._minimum_free_bytes + coming_bytes:
             raise DiskFullError(
-                f"the disk of {self._root} has {free // _MEGABYTE} MB free, and a day of about "
-                f"{_in_megabytes(expected_bytes)} MB is to leave "
-                f"{self._minimum_free_bytes // _MEGABYTE} MB of it: nothing was extracted; make "
-                "room there, or lower CALIBRATION_MINIMUM_FREE_DISK_MB"
+                f"the disk of {self._root} has {free // _MEGABYTE} MB free, of which "
+                f"{self._minimum_free_bytes // _MEGABYTE} MB are to stay free: nothing was "
+                "recorded; make room there, or lower CALIBRATION_MINIMUM_FREE_DISK_MB"
             )
 
     def delete(self, file_names: Iterable[str]) -> int:
@@ -162,9 +164,10 @@ class DayWriter:
     Used as a context: whatever wasn't committed is removed on leaving.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, require_room: Callable[[int], None]) -> None:
         self._root = root
         self._folder = folder
+        self._require_room = require_room
         self._answers = _TemporaryParquet(folder, ARCHIVE_SCHEMA)
         try:
             self._quarantine = _TemporaryParquet(folder, QUARANTINE_SCHEMA)
@@ -180,6 +183,7 @@ class DayWriter:
 
     def write(self, rows: pa.Table) -> None:
         """Append answers, in canonical order."""
+        self._require_room(rows.nbytes)
         self._content.update(rows)
         with _naming(self._root):
             self._answers.write(rows)
@@ -233,10 +237,19 @@ class _TemporaryParquet:
         self._path = folder / f".writing-{secrets.token_hex(8)}"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(descriptor, "wb")
-        self._schema = schema
+        self._schema = with_dictionaries(schema)
         self.row_count = 0
         try:
-            self._writer: Any = pa.parquet.ParquetWriter(self._file, schema, compression="zstd")
+            # Without the Arrow schema, so that texts are read as such: only for writing they are
+            # dictionaries, as Parquet keeps them anyway.
+            self._writer: Any = pa.parquet.ParquetWriter(
+                self._file,
+                self._schema,
+                compression="zstd",
+                use_dictionary=[n for n in self._schema.names if n not in _VARIED_COLUMNS],
+                write_statistics=False,
+                store_schema=False,
+            )
         except BaseException:
             self._path.unlink(missing_ok=True)
             raise
@@ -244,7 +257,10 @@ class _TemporaryParquet:
     def write(self, rows: pa.Table) -> None:
         if rows.num_rows:
             self.row_count += rows.num_rows
-            self._writer.write_table(rows.select(self._schema.names).cast(self._schema))
+            columns = (rows[name] for name in self._schema.names)
+            encoded = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in columns]
+            table = pa.table(encoded, names=self._schema.names)
+            self._writer.write_table(table.cast(self._schema))
 
     def finish(self, target: Path) -> None:
         self._writer.close()

@@ -39,9 +39,23 @@ _ORDINAL_FIELDS = [
 # Rows stand by session start, the source's session id, position (unknown last), time and item.
 # None of these depends on the key of the pseudonyms.
 ARCHIVE_SCHEMA = pa.schema([*_ORDINAL_FIELDS, *_PSEUDONYM_FIELDS, *_ANSWER_FIELDS])
+# What is wrong with a row may be that it lacks an id or a time.
 QUARANTINE_SCHEMA = pa.schema(
-    [*_PSEUDONYM_FIELDS, *_ANSWER_FIELDS, pa.field("reason", pa.string(), nullable=False)]
+    [
+        *(field.with_nullable(True) for field in [*_PSEUDONYM_FIELDS, *_ANSWER_FIELDS]),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
 )
+
+
+def with_dictionaries(schema: pa.Schema) -> pa.Schema:
+    """Give a schema whose texts are dictionaries."""
+    encoded = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        field.with_type(encoded) if pa.types.is_string(field.type) else field for field in schema
+    )
+
+
 ANSWER_COLUMNS = tuple(field.name for field in _ANSWER_FIELDS)
 _DIGESTED = tuple(field.name for field in [*_ORDINAL_FIELDS, *_ANSWER_FIELDS])
 
@@ -63,16 +77,16 @@ class ContentDigest:
         self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in _DIGESTED}
 
     def update(self, rows: pa.Table) -> None:
-        """Add rows of `ARCHIVE_SCHEMA`, in canonical order."""
+        """Add rows of `ARCHIVE_SCHEMA`, in canonical order; texts may be dictionaries."""
         self._rows += rows.num_rows
         for name, (validity, content) in self._columns.items():
-            column = rows[name].combine_chunks()
+            column = _plain(rows[name])
             if column.null_count < len(column):
                 self._unused.discard(name)
             if pa.types.is_string(column.type):
-                column = pc.fill_null(column, "")
-                validity.update(_text_lengths(rows[name]))
-                content.update(_text_bytes(column))
+                lengths = pc.fill_null(pc.binary_length(column), -1)
+                validity.update(_numbers(lengths).astype("<i4").tobytes())
+                content.update(_text_bytes(pc.fill_null(column, "")))
             else:
                 validity.update(_numbers(pc.is_valid(column).cast(pa.uint8())).tobytes())
                 content.update(_fixed_width(pc.fill_null(column, _zero_of(column.type))))
@@ -104,10 +118,11 @@ def _fixed_width(column: Any) -> bytes:
     return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _text_lengths(column: Any) -> bytes:
-    """Give each text's length in bytes, −1 for null, which also marks where one text ends."""
-    lengths = pc.fill_null(pc.binary_length(column), -1)
-    return _numbers(lengths).astype("<i4").tobytes()
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    """Give a column in one piece, and texts as such where they come as dictionaries."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.combine_chunks()
 
 
 def _text_bytes(column: Any) -> memoryview | bytes:

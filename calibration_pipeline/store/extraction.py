@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql
 from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store import deletions, revisions
 from calibration_pipeline.store.archive import Archive
-from calibration_pipeline.store.archive_format import ANSWER_COLUMNS, PSEUDONYM
+from calibration_pipeline.store.archive_format import ANSWER_COLUMNS
 from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.lock import check_fence
-from calibration_pipeline.store.pseudonyms import pseudonyms_of
+from calibration_pipeline.store.pseudonyms import pseudonymised, pseudonyms_of
 from calibration_pipeline.store.quarantine import session_starts, sort_out
 from calibration_pipeline.store.revisions import newest_revisions, read_day
 from calibration_pipeline.store.sources.base import ResponseSource, SourceView
@@ -28,9 +28,6 @@ from calibration_pipeline.store.tables import candidate_map, suppressions
 from calibration_pipeline.store.turns import Turn, taking_turns
 
 __all__ = ["changed_days", "extract_day", "newest_revisions", "read_day", "whole_sessions"]
-
-BYTES_PER_ROW = 100
-"""What an archived answer takes at most; 20 to 60 were seen."""
 
 
 def extract_day(
@@ -102,8 +99,7 @@ def _extract(
     timezone: ZoneInfo,
     key: bytes,
 ) -> DayRevision:
-    fingerprint = view.fingerprints(day, day)[day]
-    archive.require_room(fingerprint.row_count * BYTES_PER_ROW)
+    archive.require_room()
     erased = suppressed(connection).erased
     with archive.write_day(day) as writer:
         extraction = DayExtraction(writer, key, erased)
@@ -111,6 +107,8 @@ def _extract(
             extraction.add(rows)
         _remember_candidates(connection, extraction.candidates)
         found = extraction.revision(day)
+        # A view that has streamed a day knows it without reading it a second time.
+        fingerprint = view.fingerprints(day, day)[day]
         return revisions.record(
             connection, archive, writer, found, fingerprint, timezone, extraction.erased_sessions
         )
@@ -242,12 +240,10 @@ class DayExtraction:
     def _pseudonymise(self, rows: pa.Table, extra: list[str]) -> pa.Table:
         columns = {}
         for kind in ("session", "candidate"):
-            encoded = pc.dictionary_encode(rows[f"{kind}_id"].combine_chunks())
-            ids = encoded.dictionary.to_pylist()
-            pseudonyms = pseudonyms_of(self._key, kind, ids)
-            columns[f"{kind}_pseudonym"] = pa.array(pseudonyms, PSEUDONYM).take(encoded.indices)
+            pseudonyms, ids = pseudonymised(self._key, kind, rows[f"{kind}_id"])
+            columns[f"{kind}_pseudonym"] = pseudonyms
             if kind == "candidate":
-                self.candidates.update(zip(pseudonyms, ids, strict=True))
+                self.candidates.update(ids)
         return pa.table(columns | {name: rows[name] for name in (*ANSWER_COLUMNS, *extra)})
 
 

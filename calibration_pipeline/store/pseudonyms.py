@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
 import sqlalchemy as sa
 
 from calibration_pipeline.errors import BadInputError
@@ -27,6 +29,32 @@ def pseudonyms_of(
     """
     prefix = f"{kind}\0".encode()
     return [hmac.digest(key, prefix + i.encode(), "sha256")[:PSEUDONYM_BYTES] for i in ids]
+
+
+def pseudonymised(
+    key: bytes, kind: Literal["candidate", "session"], ids: pa.ChunkedArray
+) -> tuple[pa.FixedSizeBinaryArray, dict[bytes, str]]:
+    """Give the pseudonym of each row's id, null where the id is, and the id of each pseudonym.
+
+    Parameters
+    ----------
+    ids
+        Texts, as such or as a dictionary. Of a dictionary only what is used is looked at.
+    """
+    encoded = ids.combine_chunks()
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    used = encoded.indices.unique().drop_null()
+    names = encoded.dictionary.take(used).to_pylist()
+    pseudonyms = pseudonyms_of(key, kind, names)
+    of_code = np.zeros((len(encoded.dictionary), PSEUDONYM_BYTES), np.uint8)
+    of_code[used.to_numpy()] = np.frombuffer(b"".join(pseudonyms), np.uint8).reshape(
+        -1, PSEUDONYM_BYTES
+    )
+    known = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(PSEUDONYM_BYTES), len(of_code), [None, pa.py_buffer(of_code)]
+    )
+    return known.take(encoded.indices), dict(zip(pseudonyms, names, strict=True))
 
 
 def pseudonym_key(chosen: str | None, home: Path, engine: sa.Engine, *, keep: bool = True) -> bytes:

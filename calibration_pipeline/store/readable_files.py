@@ -28,8 +28,13 @@ def readable(path: Path) -> Iterator[None]:
             f"{path} doesn't exist: give the path of a CSV or Parquet file"
         ) from error
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        # A parser's message goes on with the row itself, and with it a person's id.
-        reason = re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]
         raise BadInputError(
-            f"{path.name} can't be read ({reason}): give a CSV file in UTF-8 or a Parquet file"
+            f"{path.name} can't be read ({reason_of(error)}): "
+            "give a CSV file in UTF-8 or a Parquet file"
         ) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Give what a parser or the system says went wrong, on one line and without the row itself."""
+    # A parser's message goes on with the row, and with it a person's id.
+    return re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]

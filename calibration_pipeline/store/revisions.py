@@ -70,10 +70,10 @@ def unchanged(
     connection: sa.Connection, view: SourceView, archive: Archive, day: date, timezone: ZoneInfo
 ) -> DayRevision | None:
     """Give a day's newest revision if its source is as it was when that was extracted."""
-    if changed(connection, view, archive, day, day, timezone):
-        return None
     row = _newest(connection, day)
-    return None if row is None else _revision(row)
+    if row is None or changed(connection, view, archive, day, day, timezone):
+        return None
+    return _revision(row)
 
 
 def record(

@@ -11,10 +11,9 @@ from dagster._serdes import serialize_value
 from calibration_pipeline.definitions import open_dry_run_store
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.store.deletions import nights_touched_by_erasure
-from calibration_pipeline.store.extraction import BYTES_PER_ROW
 from calibration_pipeline.store.forgetting import Forgetting
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
-from calibration_pipeline_tests.programme import ANSWERS_A_DAY, FIRST, LAST, NIGHTS, Programme
+from calibration_pipeline_tests.programme import FIRST, LAST, NIGHTS, Programme
 from calibration_pipeline_tests.store.privacy import names_in_archive, tables_with
 
 SESSION = "the-session-of-a-person"
@@ -172,9 +171,3 @@ def test_a_night_whose_days_are_deleted_is_blocked_in_one_line(calibrated_copy: 
         programme.run(LAST)
     assert programme.state(LAST).digest == digest
     assert programme.night(LAST + timedelta(days=1)).outcome in ("completed", "completed_empty")
-
-
-def test_the_estimate_of_a_days_size_is_an_upper_bound(calibrated: Programme) -> None:
-    folder = calibrated.settings.home / "archive"
-    sizes = [path.stat().st_size for path in folder.rglob("*.parquet")]
-    assert max(sizes) < ANSWERS_A_DAY * BYTES_PER_ROW

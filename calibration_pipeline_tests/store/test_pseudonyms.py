@@ -3,10 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.store.pseudonyms import load_or_create_key, pseudonyms_of
+from calibration_pipeline.store.pseudonyms import (
+    load_or_create_key,
+    pseudonymised,
+    pseudonyms_of,
+)
 
 KEY = bytes(range(32))
 
@@ -52,3 +57,14 @@ def test_an_unusable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInputError, match=r"pseudonym.key can't be used"):
         load_or_create_key(tmp_path / "file" / "pseudonym.key")
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_a_column_is_pseudonymised_without_what_nobody_uses(kind: pa.DataType) -> None:
+    column = pa.chunked_array([["unused", "bob", None, "ann", "bob"]], pa.string())
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_encode()
+    pseudonyms, ids = pseudonymised(KEY, "candidate", column.slice(1))
+    bob, ann = pseudonyms_of(KEY, "candidate", ["bob", "ann"])
+    assert pseudonyms.to_pylist() == [bob, None, ann, bob]
+    assert ids == {bob: "bob", ann: "ann"}

@@ -105,8 +105,9 @@ class SourceView(Protocol):
         Yields
         ------
         pyarrow.Table
-            Of `ROW_SCHEMA`, in the order of the archive (`archive_format`). A session may go on in
-            the next block. Memory stays within some blocks, however large the day is.
+            Of `ROW_SCHEMA`, in the order of the archive (`archive_format`); columns of text may be
+            dictionaries of it. A session may go on in the next block. Memory stays within some
+            blocks, however large the day is.
         """
         ...
 

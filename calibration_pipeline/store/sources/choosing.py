@@ -40,22 +40,24 @@ def choose_source(
 def _reader(configuration: SourceConfiguration, catalogue: Path | None) -> RawReader:
     match configuration.kind:
         case "response_log":
-            from calibration_pipeline.store.sources.elsewhere import LogElsewhereReader
+            from calibration_pipeline.store.sources.sql.elsewhere import LogElsewhereReader
 
             return LogElsewhereReader(configuration)
         case "attempt":
-            from calibration_pipeline.store.sources.attempt import AttemptReader
+            from calibration_pipeline.store.sources.sql.attempt import AttemptReader
 
             return AttemptReader(configuration)
         case "student_attempts":
-            from calibration_pipeline.store.sources.student_attempts import StudentAttemptsReader
+            from calibration_pipeline.store.sources.sql.student_attempts import (
+                StudentAttemptsReader,
+            )
 
             return StudentAttemptsReader(configuration)
         case "practice":
-            from calibration_pipeline.store.sources.practice import PracticeReader
+            from calibration_pipeline.store.sources.sql.practice import PracticeReader
 
             return PracticeReader(configuration)
         case "files":
-            from calibration_pipeline.store.sources.files import FilesReader
+            from calibration_pipeline.store.sources.files.reader import FilesReader
 
             return FilesReader(configuration, catalogue)

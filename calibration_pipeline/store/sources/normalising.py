@@ -26,6 +26,7 @@ from calibration_pipeline.store.sources.configuration import (
     STANDARD_CODES,
     SourceConfiguration,
 )
+from calibration_pipeline.store.sources.moments import define_moments
 from calibration_pipeline.store.sources.raw import RAW_COLUMNS
 
 LONGEST_SESSION = timedelta(hours=18)
@@ -47,17 +48,7 @@ _MEMORY = "256MB"
 _BLOCK_ROWS = 2**16
 _REASON_NUMBERS = {reason: number for number, reason in enumerate(ROW_REASONS, start=1)}
 
-_HAS_OFFSET = r"\d\d:\d\d.*(Z|z|[+-]\d\d(:?\d\d)?)$"
-
-# A time's text means a moment if it states its offset from UTC, or if the settings state the zone
-# in which the source writes times without one.
-_MACROS = f"""
-CREATE MACRO states_offset(t) AS regexp_matches(t, '{_HAS_OFFSET}');
-CREATE MACRO finite(m) AS CASE WHEN isfinite(m) THEN m END;
-CREATE MACRO moment(t) AS finite(CASE
-    WHEN states_offset(t) THEN try_cast(t AS TIMESTAMPTZ)
-    WHEN naive_zone() IS NOT NULL THEN timezone(naive_zone(), try_cast(t AS TIMESTAMP))
-END);
+_MACROS = """
 CREATE MACRO time_problem(t) AS CASE
     WHEN moment(t) IS NOT NULL THEN NULL
     WHEN NOT states_offset(t) AND naive_zone() IS NULL
@@ -197,9 +188,7 @@ class Normaliser:
         self._connection = connection
         self._configuration = configuration
         self._now = now
-        zone = configuration.naive_timezone
-        literal = "NULL" if zone is None else f"'{zone}'"  # a known zone's name, by the settings
-        connection.execute(f"CREATE MACRO naive_zone() AS {literal}")
+        define_moments(connection, configuration.naive_timezone)
         connection.execute(_MACROS)
         columns = ", ".join(f"{name} VARCHAR" for name in RAW_COLUMNS)
         connection.execute(f"CREATE TABLE raw ({columns})")
@@ -272,7 +261,6 @@ def scratch_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             "autoload_known_extensions": "false",
         }
         with duckdb.connect(f"{place}/rows.duckdb", config=options) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET preserve_insertion_order = false")
             yield connection
 

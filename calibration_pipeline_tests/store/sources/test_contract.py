@@ -18,13 +18,35 @@ from calibration_pipeline.store.extraction import changed_days, extract_day
 from calibration_pipeline.store.quarantine import REASONS
 from calibration_pipeline.store.sources.base import ROW_REASONS, ResponseSource, day_bounds
 from calibration_pipeline.store.sources.choosing import choose_source
-from calibration_pipeline.store.sources.derived import DerivedSource
+from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH
 from calibration_pipeline_tests.store.sources.contract_answers import Answer, Filler, sitting
-from calibration_pipeline_tests.store.sources.memory import MemoryFiller
+from calibration_pipeline_tests.store.sources.fillers_files import FILLERS as FILE_FILLERS
+from calibration_pipeline_tests.store.sources.fillers_files import CsvFiller
+from calibration_pipeline_tests.store.sources.fillers_sql import (
+    SQL_FILLERS,
+    AttemptFiller,
+    DiagnosticFiller,
+    ElsewhereFiller,
+    ExamResultsFiller,
+    PracticeFiller,
+    StudentAttemptsFiller,
+)
 
 EVE, MORROW = DAY - timedelta(days=1), DAY + timedelta(days=1)
-NAMES = ["memory"]
+USUAL = [
+    *(AttemptFiller, ExamResultsFiller, StudentAttemptsFiller, PracticeFiller, DiagnosticFiller),
+    *(ElsewhereFiller, CsvFiller),
+]
+"""Each kind of source, with rows and with documents; the rest is in `make test-slow`."""
+FILLERS: list[Any] = [
+    *USUAL,
+    *(
+        pytest.param(filler, marks=pytest.mark.slow)
+        for filler in (*SQL_FILLERS, *FILE_FILLERS)
+        if filler not in USUAL
+    ),
+]
 
 
 @dataclass
@@ -36,10 +58,7 @@ class Site:
     filler: Filler
 
     def source(self, **changes: Any) -> ResponseSource:
-        configuration = self.filler.configuration(**changes)
-        if isinstance(self.filler, MemoryFiller):
-            return DerivedSource(self.filler.reader, configuration, self.home / "scratch")
-        return choose_source(configuration, self.home)
+        return choose_source(self.filler.configuration(**changes), self.home)
 
     def rows(self, day: date = DAY, **changes: Any) -> list[dict[str, Any]]:
         source = self.source(**changes)
@@ -56,10 +75,20 @@ class Site:
         return changed_days(self.engine, place, first, last, ZURICH, self.source())
 
 
-@pytest.fixture(params=NAMES)
-def site(request: pytest.FixtureRequest, engine: sa.Engine, bank_csv: Path, tmp_path: Path) -> Site:
+@pytest.fixture(params=FILLERS)
+def site(
+    request: pytest.FixtureRequest,
+    engine: sa.Engine,
+    bank_csv: Path,
+    source_url: str,
+    tmp_path: Path,
+) -> Site:
     import_bank(engine, bank_csv, "3PL")
-    return Site(engine, tmp_path / "home", MemoryFiller())
+    if request.param in FILE_FILLERS:
+        return Site(engine, tmp_path / "home", request.param(tmp_path / "answers"))
+    with connect(source_url) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return Site(engine, tmp_path / "home", request.param(source_url))
 
 
 def reasons(rows: list[dict[str, Any]]) -> Counter[str]:
@@ -265,11 +294,11 @@ ANSWERS = st.builds(
 
 
 @settings(
-    max_examples=10,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(answers=st.lists(ANSWERS, max_size=12))
+@given(answers=st.lists(ANSWERS, max_size=20))
 def test_whatever_a_source_holds_is_kept_or_quarantined(site: Site, answers: list[Answer]) -> None:
     """No row stops the extraction, none is lost, and all that is kept is sound."""
     held = [answer for answer in answers if site.filler.can_hold(answer)]

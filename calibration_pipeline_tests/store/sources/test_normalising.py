@@ -278,8 +278,15 @@ class TestSessions:
 
 def test_the_order_in_which_rows_come_does_not_matter(tmp_path: Path) -> None:
     rows = [
-        answered(NOON + timedelta(minutes=n % 3), candidate_id=f"c{n % 4}", item_id=f"i{n % 3}")
-        for n in range(40)
+        # Every twelfth is the same answer, right or wrong or in another time.
+        answered(
+            NOON + timedelta(minutes=n % 3),
+            candidate_id=f"c{n % 4}",
+            item_id=f"i{n % 3}",
+            code=str(n // 12 % 2),
+            time_on_task_ms=str(n // 24),
+        )
+        for n in range(48)
     ]
     assert rows_of(tmp_path, *rows) == rows_of(tmp_path, *reversed(rows))
 

@@ -1,0 +1,60 @@
+"""Working ahead: a stream of blocks is made in a thread of its own while its user is busy."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+Block = TypeVar("Block")
+
+_PATIENCE_SECONDS = 0.1
+
+
+def reading_ahead(
+    blocks: Generator[Block, None, None], interrupt: Callable[[], object]
+) -> Generator[Block, None, None]:
+    """Give the blocks of a stream, of which the next one is made while this one is used.
+
+    At most two blocks exist that have not been given. What the stream raises is raised here. A
+    user who stops early, for whatever reason, waits until the stream is closed.
+
+    Parameters
+    ----------
+    blocks
+        Nobody else may use what it uses until it has ended.
+    interrupt
+        Called when the user stops early: ends what the stream is waiting for.
+    """
+    made: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=1)
+    is_unwanted = threading.Event()
+
+    def hand_over(block: Block | BaseException | None) -> bool:
+        while not is_unwanted.is_set():
+            try:
+                made.put(block, timeout=_PATIENCE_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            if all(map(hand_over, blocks)):
+                hand_over(None)
+        except BaseException as error:  # it is raised where the blocks are used
+            hand_over(error)
+        finally:
+            blocks.close()
+
+    thread = threading.Thread(target=work, name="reading ahead", daemon=True)
+    thread.start()
+    try:
+        while (block := made.get()) is not None:
+            if isinstance(block, BaseException):
+                raise block
+            yield block
+    finally:
+        is_unwanted.set()
+        if thread.is_alive():
+            interrupt()
+        thread.join()
