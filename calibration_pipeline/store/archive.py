@@ -1,37 +1,35 @@
 """The archive: one Parquet file per extraction of a day, never overwritten."""
 
-import errno
 import math
-import os
-import secrets
 import shutil
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from calibration_pipeline.errors import ArchiveWriteError, DiskFullError, NightBlockedError
+from calibration_pipeline.errors import DiskFullError, NightBlockedError
+from calibration_pipeline.store.archive_files import (
+    TemporaryParquet,
+    fsync_folder,
+    naming_archive,
+)
 from calibration_pipeline.store.archive_format import (
     ARCHIVE_SCHEMA,
     LATER_COLUMNS,
     QUARANTINE_SCHEMA,
     ContentDigest,
-    with_dictionaries,
 )
 
 _DIGEST_DIGITS = 12
 REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
-# Nothing in them repeats, and looking for it takes half of the time of writing a file.
-_VARIED_COLUMNS = ["answered_at", "time_on_task_ms", "theta_at_presentation"]
 _FOLDER = "responses"
 _MEGABYTE = 2**20
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ORPHAN_AGE = timedelta(days=1)
 """An extraction may be under way in a younger file that no row names."""
 
@@ -67,7 +65,7 @@ class Archive:
             Here, or later from the writer; its temporary files are removed.
         """
         folder = self._root / _FOLDER / f"day={day.isoformat()}"
-        with _naming(self._root):
+        with naming_archive(self._root):
             for part in (self._root, folder.parent, folder):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
             return DayWriter(self._root, folder, self.require_room)
@@ -103,14 +101,14 @@ class Archive:
             One can't be deleted. Those before it are gone, and doing it again goes on.
         """
         folders, count = set(), 0
-        with _naming(self._root):
+        with naming_archive(self._root):
             for path in map(self.path, file_names):
                 if path.exists():
                     path.unlink()
                     folders.add(path.parent)
                     count += 1
             for folder in folders:
-                _fsync(folder)
+                fsync_folder(folder)
                 with suppress(OSError):  # another revision of the day is in it
                     folder.rmdir()
         return count
@@ -168,9 +166,9 @@ class DayWriter:
         self._root = root
         self._folder = folder
         self._require_room = require_room
-        self._answers = _TemporaryParquet(folder, ARCHIVE_SCHEMA)
+        self._answers = TemporaryParquet(folder, ARCHIVE_SCHEMA)
         try:
-            self._quarantine = _TemporaryParquet(folder, QUARANTINE_SCHEMA)
+            self._quarantine = TemporaryParquet(folder, QUARANTINE_SCHEMA)
         except BaseException:
             self._answers.discard()
             raise
@@ -185,12 +183,12 @@ class DayWriter:
         """Append answers, in canonical order."""
         self._require_room(rows.nbytes)
         self._content.update(rows)
-        with _naming(self._root):
+        with naming_archive(self._root):
             self._answers.write(rows)
 
     def write_quarantine(self, rows: pa.Table) -> None:
         """Append rows that were left out, each with its reason."""
-        with _naming(self._root):
+        with naming_archive(self._root):
             self._quarantine.write(rows)
 
     def commit(self, revision: int) -> tuple[str, str | None]:
@@ -204,15 +202,15 @@ class DayWriter:
         """
         stem = f"revision-{revision:04d}-{self.digest[:_DIGEST_DIGITS]}"
         quarantine = None
-        with _naming(self._root):
+        with naming_archive(self._root):
             if self._quarantine.row_count:
                 quarantine = self._name(self._quarantine, f"{stem}.quarantine.parquet")
             answers = self._name(self._answers, f"{stem}.parquet")
             for folder in (self._folder, self._folder.parent):
-                _fsync(folder)
+                fsync_folder(folder)
         return answers, quarantine
 
-    def _name(self, file: "_TemporaryParquet", name: str) -> str:
+    def _name(self, file: "TemporaryParquet", name: str) -> str:
         target = self._folder / name
         file.finish(target)
         return target.relative_to(self._root).as_posix()
@@ -228,80 +226,3 @@ class DayWriter:
     ) -> None:
         self._answers.discard()
         self._quarantine.discard()
-
-
-class _TemporaryParquet:
-    """A Parquet file that is being written, and gets its name only when it is complete."""
-
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self._path = folder / f".writing-{secrets.token_hex(8)}"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = os.fdopen(descriptor, "wb")
-        self._schema = with_dictionaries(schema)
-        self.row_count = 0
-        try:
-            # Without the Arrow schema, so that texts are read as such: only for writing they are
-            # dictionaries, as Parquet keeps them anyway.
-            self._writer: Any = pa.parquet.ParquetWriter(
-                self._file,
-                self._schema,
-                compression="zstd",
-                use_dictionary=[n for n in self._schema.names if n not in _VARIED_COLUMNS],
-                write_statistics=False,
-                store_schema=False,
-            )
-        except BaseException:
-            self._path.unlink(missing_ok=True)
-            raise
-
-    def write(self, rows: pa.Table) -> None:
-        if rows.num_rows:
-            self.row_count += rows.num_rows
-            columns = (rows[name] for name in self._schema.names)
-            encoded = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in columns]
-            table = pa.table(encoded, names=self._schema.names)
-            self._writer.write_table(table.cast(self._schema))
-
-    def finish(self, target: Path) -> None:
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._path.replace(target)
-
-    def discard(self) -> None:
-        self._path.unlink(missing_ok=True)
-        # What is still in memory goes to a file without a name; a full disk refuses it once more.
-        for part in (self._writer, self._file):
-            with suppress(OSError, pa.ArrowException):
-                part.close()
-
-
-@contextmanager
-def _naming(root: Path) -> Iterator[None]:
-    """Turn what the operating system says about a file into one line about the archive."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in _NO_ROOM:
-            raise DiskFullError(
-                f"the archive {root} has no room ({reason}): nothing was recorded; make room "
-                "there, and run the night again"
-            ) from error
-        raise ArchiveWriteError(
-            f"the archive {root} can't be written ({reason}): nothing was recorded; correct the "
-            "folder's permissions or its disk, and run the night again"
-        ) from error
-
-
-def _in_megabytes(count: int) -> str:
-    return f"{count / _MEGABYTE:.1f}"
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -86,7 +86,7 @@ POINTS = (
     Point("opening a day's files", "archive write", f"{_STORE}.archive:Archive.write_day"),
     Point("writing answers", "archive write", f"{_STORE}.archive:DayWriter.write"),
     Point("naming a day's files", "archive write", f"{_STORE}.archive:DayWriter.commit"),
-    Point("finishing a file", "archive write", f"{_STORE}.archive:_TemporaryParquet.finish"),
+    Point("finishing a file", "archive write", f"{_STORE}.archive_files:TemporaryParquet.finish"),
     Point("syncing a file", "archive write", "os:fsync", concerns=_descriptor_is_in_archive),
     Point("renaming a file", "archive write", "pathlib:Path.replace", concerns=_is_in_archive),
     Point("removing a file", "archive write", "pathlib:Path.unlink", concerns=_is_in_archive),
