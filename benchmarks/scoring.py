@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration_pipeline.irt.linking import mean_sigma, transform_items
+from calibration_pipeline.irt.linking import transform_items
+from calibration_pipeline.irt.linking_methods import mean_sigma
 from calibration_pipeline.irt.model import FloatArray
 
 Row = dict[str, Any]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import SecretStr
 
+from calibration_pipeline.orchestration.anchor_selection import anchor_selection_job
 from calibration_pipeline.orchestration.assets import (
     anchor_link,
     calibration_snapshot,
@@ -101,7 +102,7 @@ def _put_together(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, cleaning],
+        jobs=[job, cleaning, anchor_selection_job()],
         schedules=[
             nightly_schedule(
                 job,

@@ -45,6 +45,14 @@ class MissingPrivilegeError(CalibrationError):
     """The database login may not do this: it lacks a role."""
 
 
+class LinkOutOfBoundsError(CalibrationError):
+    """Linking constants are too far from (1, 0); nothing was written."""
+
+
+class AnchorSetError(CalibrationError):
+    """No anchor set can be selected, or this one not put in force, as things stand."""
+
+
 class NothingPublishedError(CalibrationError):
     """No version has been published yet, or none under that alias."""
 

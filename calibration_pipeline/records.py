@@ -95,13 +95,79 @@ class AnchorSet:
     parameters
         ``(n_anchors, 3)`` reference values.
     digest
-        SHA-256 of keys and values.
+        SHA-256 of keys and values, and of the references' errors where they have any.
+    covariance
+        ``(n_anchors, 3, 3)`` of the references' φ: they are estimates themselves. Zeros where a
+        reference is taken as known, None where all are.
     """
 
     anchor_set_id: int | None
     keys: tuple[ItemKey, ...]
     parameters: FloatArray
     digest: str
+    covariance: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class AnchorCandidate:
+    """An item of the pool as the selection of anchors saw it.
+
+    Attributes
+    ----------
+    key, scale, family
+        The item, its scale, and its content family; empty if it belongs to none.
+    is_present, is_chosen
+        It was an anchor before; it is one of the proposed set.
+    reason
+        Why it was chosen or not.
+    stratum
+        By difficulty, from 1; None for items that are not part of the pool any more.
+    difficulty, difficulty_se
+        As estimated, or the reference and the shadow refit's error of an anchor; NaN without.
+    total_count
+        Answers in all.
+    movement, movement_se, movement_margin
+        How far the difficulty has moved, its standard error, and within which margin it was tested
+        to lie; NaN where there is too little to compare.
+    """
+
+    key: ItemKey
+    scale: str
+    family: str
+    is_present: bool
+    is_chosen: bool
+    reason: str
+    stratum: int | None
+    difficulty: float
+    difficulty_se: float
+    total_count: int
+    movement: float
+    movement_se: float
+    movement_margin: float
+
+
+@dataclass(frozen=True)
+class AnchorProposal:
+    """An anchor set that was selected; nothing changes before somebody activates it.
+
+    Attributes
+    ----------
+    night
+        Of the state that it was selected from.
+    keys, parameters, covariance
+        As in `AnchorSet`.
+    candidates
+        Every item of the pool, in the bank's order.
+    remarks
+        What a person should know of it, by scale.
+    """
+
+    night: date
+    keys: tuple[ItemKey, ...]
+    parameters: FloatArray
+    covariance: FloatArray
+    candidates: tuple[AnchorCandidate, ...]
+    remarks: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -163,6 +229,25 @@ class DayResponses:
     starting_ability: FloatArray | None = None
     population_group: NDArray[np.int32] | None = None
     group_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnswerCounts:
+    """Answers by item of the bank.
+
+    Attributes
+    ----------
+    window
+        ``(n_items,)`` in the window.
+    total
+        ``(n_items,)`` in all.
+    days
+        Days over which the window's answers came: from its first day with any to its last day.
+    """
+
+    window: IntArray
+    total: IntArray
+    days: int
 
 
 @dataclass(frozen=True)
@@ -381,7 +466,11 @@ class NightAcceptance:
 
 @dataclass(frozen=True)
 class Flag:
-    """A verdict on one item: what was seen, compared with what, and whether it is credible."""
+    """A verdict on one item: what was seen, compared with what, and whether it is credible.
+
+    `compared_with` says in words what `reference` is, and `compared_on` which night or day it is
+    of; None where it has no date, as a setting has none.
+    """
 
     key: ItemKey
     reason: str
@@ -391,11 +480,136 @@ class Flag:
     z: float
     is_credible: bool
     explanation: str
+    compared_with: str = ""
+    compared_on: date | None = None
+
+
+@dataclass(frozen=True)
+class ItemNight:
+    """What a night had to judge an item by: its answers in the window, and how it took part.
+
+    `is_compared` says whether it was compared between population groups.
+    """
+
+    window_count: int
+    is_updated: bool
+    is_anchor: bool
+    is_compared: bool
+
+
+@dataclass(frozen=True)
+class FlagNight:
+    """One accepted night in the history of flags.
+
+    Attributes
+    ----------
+    partition
+        The night.
+    flags
+        Its flags, of the items and reasons that the history is about.
+    items
+        What it had to judge those items by; an item that the bank lacked then is missing.
+    """
+
+    partition: date
+    flags: tuple[Flag, ...]
+    items: dict[ItemKey, ItemNight]
+
+
+@dataclass(frozen=True)
+class FlagEpisode:
+    """One stretch of nights on which an item was flagged for a reason.
+
+    Attributes
+    ----------
+    key, reason
+        What it is about.
+    seen
+        Every night with a flag that opened or kept it, with the flag, oldest first.
+    resolved_on
+        The night on which it was found to be over; None while it lasts.
+    """
+
+    key: ItemKey
+    reason: str
+    seen: tuple[tuple[date, Flag], ...]
+    resolved_on: date | None = None
+
+    @property
+    def opened_on(self) -> date:
+        """The first night."""
+        return self.seen[0][0]
+
+    @property
+    def last_seen(self) -> date:
+        """The newest night with a flag."""
+        return self.seen[-1][0]
+
+    @property
+    def newest(self) -> Flag:
+        """The newest flag."""
+        return self.seen[-1][1]
+
+
+@dataclass(frozen=True)
+class FlagDecision:
+    """A reviewer's decision on one item's flag of one reason.
+
+    Attributes
+    ----------
+    key, flag_reason
+        What it is about.
+    decision
+        'acknowledge', 'dismiss' or 'reopen'.
+    night
+        The newest night whose flags the reviewer had seen; it holds from the next one on.
+    evidence
+        |z| of the flag on that night.
+    reason, decided_by
+        Why, and who.
+    decided_at
+        When it was recorded.
+    """
+
+    key: ItemKey
+    flag_reason: str
+    decision: str
+    night: date
+    evidence: float
+    reason: str
+    decided_by: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class FlagReview:
+    """How an item's flag of one reason stands with the reviewers.
+
+    Attributes
+    ----------
+    episode
+        The newest one.
+    status
+        'open', 'acknowledged', 'dismissed', 'resolved' or 'retired' (the item is).
+    since
+        The night from which it has this status.
+    decision
+        The decision behind it; None if nobody has decided anything that still holds.
+    """
+
+    episode: FlagEpisode
+    status: str
+    since: date
+    decision: FlagDecision | None = None
 
 
 @dataclass(frozen=True)
 class ScaleLink:
-    """Linking constants of one scale: b* = slope · b + intercept, a* = a / slope."""
+    """Linking constants of one scale: b* = slope · b + intercept, a* = a / slope.
+
+    `anchors_left_out` says why, by ``item_id@content_version``. The standard errors and the
+    covariance of the two are 0 where nothing was estimated.
+    """
 
     scale: str
     method: str
@@ -404,6 +618,28 @@ class ScaleLink:
     anchors_used: int
     anchors_left_out: dict[str, str]
     is_within_bounds: bool
+    slope_se: float = 0.0
+    intercept_se: float = 0.0
+    slope_intercept_covariance: float = 0.0
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """Item estimates as a file states them, in its order.
+
+    Attributes
+    ----------
+    item_ids
+        One id per item, each once.
+    parameters
+        ``(n_items, 3)`` discrimination, difficulty, guessing; NaN where blank.
+    standard_errors
+        ``(n_items, 3)`` theirs; NaN where blank or not in the file.
+    """
+
+    item_ids: tuple[str, ...]
+    parameters: FloatArray
+    standard_errors: FloatArray
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline_tests.interfaces.cli.commands import command_paths
@@ -100,6 +102,8 @@ def _settings_in_code() -> dict[str, str]:
     for prefix, configuration in (
         ("CALIBRATION_SOURCE__", SourceConfiguration()),
         ("CALIBRATION_POLICY__", CalibrationConfiguration()),
+        ("CALIBRATION_POLICY__ANCHORS__", AnchorConfiguration()),
+        ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):

@@ -1,7 +1,11 @@
-"""Settings of the estimator. Import-light: no numba here."""
+"""Settings of the numerics. Import-light: neither numba nor SciPy here."""
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal, get_args
+
+LinkingMethod = Literal["stocking-lord", "haebara", "mean-sigma", "mean-mean"]
+LINKING_METHODS: tuple[LinkingMethod, ...] = get_args(LinkingMethod)
 
 
 @dataclass(frozen=True)

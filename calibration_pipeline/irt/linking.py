@@ -1,16 +1,16 @@
 """Linking: the linear change of scale that brings one set of estimates onto another.
 
 With slope A and intercept B, an item (a, b, c) becomes (a / A, A·b + B, c) and an ability θ
-becomes A·θ + B. Sources: Stocking & Lord (1983), Applied Psychological Measurement 7, 201–210;
-Kolen & Brennan (2014), *Test Equating, Scaling, and Linking*, ch. 6.
+becomes A·θ + B. The constants are estimated from items that both scales have
+(`linking_methods.py`), with errors (`linking_errors.py`) that what is linked inherits.
+Source: Kolen & Brennan (2014), *Test Equating, Scaling, and Linking*, ch. 6.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from calibration_pipeline.irt.model import FloatArray, response_probabilities
+from calibration_pipeline.irt.model import FloatArray
 
 
 @dataclass(frozen=True)
@@ -20,68 +20,19 @@ class LinkingConstants:
     slope: float
     intercept: float
 
+    def inverse(self) -> "LinkingConstants":
+        """Give the way back."""
+        return LinkingConstants(1.0 / self.slope, -self.intercept / self.slope)
+
+    def after(self, first: "LinkingConstants") -> "LinkingConstants":
+        """Give the constants of `first`, then these."""
+        return LinkingConstants(
+            self.slope * first.slope, self.slope * first.intercept + self.intercept
+        )
+
 
 UNLINKED = LinkingConstants(1.0, 0.0)
 """Leaves everything where it is."""
-
-
-def mean_sigma(new: FloatArray, reference: FloatArray) -> LinkingConstants:
-    """Match mean and standard deviation of the common items' difficulties (Marco 1977).
-
-    Parameters
-    ----------
-    new, reference
-        ``(n_common, 3)`` the same items on either scale; at least two with distinct difficulty.
-    """
-    slope = float(reference[:, 1].std() / new[:, 1].std())
-    return LinkingConstants(slope, float(reference[:, 1].mean() - slope * new[:, 1].mean()))
-
-
-def stocking_lord(
-    new: FloatArray,
-    reference: FloatArray,
-    *,
-    scaling_constant: float = 1.0,
-    nodes: FloatArray | None = None,
-    weights: FloatArray | None = None,
-    slope_is_free: bool = True,
-) -> LinkingConstants:
-    """Match the common items' test characteristic curves on the reference scale.
-
-    Minimises Σ_q w_q (Σ_j P_j(θ_q; reference) − Σ_j P_j(θ_q; new, transformed))².
-
-    Parameters
-    ----------
-    new, reference
-        ``(n_common, 3)`` the same items on either scale.
-    scaling_constant
-        D of both.
-    nodes, weights
-        ``(n_nodes,)`` abilities on the reference scale and their weights; 40 equally spaced
-        points on [−4, 4] with equal weights unless given.
-    slope_is_free
-        False for Rasch-type items, whose scales differ in origin only.
-    """
-    theta = np.linspace(-4.0, 4.0, 40) if nodes is None else nodes
-    root_weights = np.ones_like(theta) if weights is None else np.sqrt(weights)
-    target = response_probabilities(theta, reference, scaling_constant).sum(axis=0)
-
-    def residuals(constants: FloatArray) -> FloatArray:
-        slope, intercept = constants if slope_is_free else (1.0, constants[0])
-        moved = transform_items(new, LinkingConstants(slope, intercept))
-        curve = response_probabilities(theta, moved, scaling_constant).sum(axis=0)
-        return np.asarray(root_weights * (curve - target))
-
-    start = mean_sigma(new, reference) if slope_is_free and np.ptp(new[:, 1]) > 0 else None
-    if start is None:
-        shift = float(reference[:, 1].mean() - new[:, 1].mean())
-        first = np.array([1.0, shift] if slope_is_free else [shift])
-    else:
-        first = np.array([start.slope, start.intercept])
-    solution = least_squares(residuals, first, xtol=1e-12, ftol=1e-12, gtol=1e-12).x
-    if slope_is_free:
-        return LinkingConstants(float(solution[0]), float(solution[1]))
-    return LinkingConstants(1.0, float(solution[0]))
 
 
 def transform_items(parameters: FloatArray, constants: LinkingConstants) -> FloatArray:
@@ -91,9 +42,46 @@ def transform_items(parameters: FloatArray, constants: LinkingConstants) -> Floa
 
 
 def transform_covariances(covariance: FloatArray, constants: LinkingConstants) -> FloatArray:
-    """Covariances of φ on the other scale, ``(n_items, 3, 3)``; only b stretches."""
+    """Covariances of φ on the other scale, ``(n_items, 3, 3)``; only b stretches.
+
+    The constants are taken as known; `linked_covariances` adds what their errors add.
+    """
     stretch = np.array([1.0, constants.slope, 1.0])
     return np.asarray(covariance * np.outer(stretch, stretch))
+
+
+def linked_covariances(
+    parameters: FloatArray,
+    covariance: FloatArray,
+    constants: LinkingConstants,
+    constants_covariance: FloatArray,
+    influence: FloatArray | None = None,
+) -> FloatArray:
+    """Covariances of φ on the other scale, errors of the constants included, ``(n_items, 3, 3)``.
+
+    By the delta method: φ* = (log a − log A, A·b + B, logit c) depends on the item and on (A, B).
+
+    Parameters
+    ----------
+    parameters, covariance
+        ``(n_items, 3)`` before the change of scale, and ``(n_items, 3, 3)`` of their φ.
+    constants, constants_covariance
+        The constants, and ``(2, 2)`` of (slope, intercept).
+    influence
+        ``(n_items, 2, 3)`` derivatives of the constants by each item's φ, for items that they were
+        estimated from; these hang together with the constants. Zeros for all if None.
+    """
+    by_constants = np.zeros((len(parameters), 3, 2))
+    by_constants[:, 0, 0] = -1.0 / constants.slope
+    by_constants[:, 1, 0] = parameters[:, 1]
+    by_constants[:, 1, 1] = 1.0
+    linked = transform_covariances(covariance, constants)
+    linked = linked + by_constants @ constants_covariance @ by_constants.transpose(0, 2, 1)
+    if influence is not None:
+        stretch = np.array([1.0, constants.slope, 1.0])
+        shared = by_constants @ influence @ (covariance * stretch)
+        linked = linked + shared + shared.transpose(0, 2, 1)
+    return np.asarray(linked)
 
 
 def transform_natural(

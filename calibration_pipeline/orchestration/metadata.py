@@ -31,14 +31,10 @@ def skipped(reason: str) -> Metadata:
 
 
 def of_revision(revision: DayRevision) -> Metadata:
-    """One extracted day."""
+    """One extracted day; what was left out of it is another matter (`answers_metadata`)."""
     return {
         "dagster/row_count": revision.response_count,
         "sessions": revision.session_count,
-        "quarantined": sum(revision.quarantine_counts.values()),
-        "quarantined by reason": dg.MetadataValue.md(
-            table(("reason", "rows"), sorted(revision.quarantine_counts.items()))
-        ),
         "revision": revision.revision,
         "digest": revision.digest,
     }
@@ -136,20 +132,23 @@ def of_links(links: Sequence[ScaleLink]) -> Metadata:
     """Linking constants, and which anchors were left out."""
     first = links[0] if links else None
     left_out = Counter(
-        reason if not reason[0].isdigit() else "too few answers"
+        "too few answers" if reason[0].isdigit() else reason.partition(":")[0]
         for link in links
         for reason in link.anchors_left_out.values()
     )
     return {
         "slope": _rounded(first.slope if first else 1.0),
         "intercept": _rounded(first.intercept if first else 0.0),
+        "slope se": _rounded(first.slope_se if first else 0.0),
+        "intercept se": _rounded(first.intercept_se if first else 0.0),
         "anchors used": sum(link.anchors_used for link in links),
         "anchors left out": sum(left_out.values()),
         "links": dg.MetadataValue.md(
             table(
-                ("scale", "method", "slope", "intercept", "anchors", "within bounds"),
+                ("scale", "method", "slope", "se", "intercept", "se", "anchors", "within bounds"),
                 [
-                    (k.scale, k.method, f"{k.slope:.4f}", f"{k.intercept:+.4f}", k.anchors_used,
+                    (k.scale, k.method, f"{k.slope:.4f}", f"{k.slope_se:.4f}",
+                     f"{k.intercept:+.4f}", f"{k.intercept_se:.4f}", k.anchors_used,
                      "yes" if k.is_within_bounds else "no")
                     for k in links
                 ],

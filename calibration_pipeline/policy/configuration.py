@@ -5,10 +5,20 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from calibration_pipeline.irt.configuration import EMConfiguration, require
+from calibration_pipeline.irt.configuration import (
+    LINKING_METHODS,
+    EMConfiguration,
+    LinkingMethod,
+    require,
+)
+from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 
 OutcomePolicy = Literal["wrong", "absent"]
 """What an item without an answer counts as: a wrong answer, or as if it had not been given."""
+
+
+_METHODS = ", ".join(LINKING_METHODS)
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,24 @@ class CalibrationConfiguration:
         Linking constants outside stop publication.
     population_mean_range, population_sd_range
         A fitted population outside rejects the night.
+    linking_method
+        How constants are estimated from the anchors: by 'stocking-lord', 'haebara', 'mean-sigma'
+        or 'mean-mean'.
+    linking_is_symmetric
+        Whether the first two compare curves on either scale, instead of the reference's alone.
+    linking_corrects_attenuation
+        Whether the bias that the errors of the shadow refits cause is taken off the constants.
+    linking_quadrature_nodes, linking_quadrature_bound
+        Equally spaced abilities at which they compare them, from minus to plus the bound.
+    minimum_anchors
+        A scale with fewer anchors to link by is not linked; so many are kept at least.
     minimum_anchor_responses
         Answers in the window that an anchor needs to take part in linking.
+    anchor_rejection_z
+        An anchor is left out of the link when, with the constants applied, its shadow refit lies
+        at least so many standard errors from its reference.
     maximum_anchor_shift
-        An anchor whose shadow refit lies further from its reference is left out of the link.
+        An anchor whose difficulty lies further from its reference then is left out in any case.
     maximum_exposure_rate
         Share of sessions that may see an item; what is above stands out in `item_exposure`.
     prior_discrimination, prior_difficulty, prior_guessing
@@ -79,6 +103,10 @@ class CalibrationConfiguration:
         at 1.
     differential_false_discovery_rate
         Share of false alarms among the credible flags of one group.
+    anchors
+        Settings of the selection of anchors.
+    flags
+        Settings of what flags ask of reviewers.
     em
         Settings of the estimator.
     """
@@ -102,8 +130,15 @@ class CalibrationConfiguration:
     linking_intercept_range: tuple[float, float] = (-0.3, 0.3)
     population_mean_range: tuple[float, float] = (-3.0, 3.0)
     population_sd_range: tuple[float, float] = (0.2, 5.0)
+    linking_method: LinkingMethod = "stocking-lord"
+    linking_is_symmetric: bool = False
+    linking_corrects_attenuation: bool = True
+    linking_quadrature_nodes: int = 40
+    linking_quadrature_bound: float = 4.0
+    minimum_anchors: int = 5
     minimum_anchor_responses: int = 100
-    maximum_anchor_shift: float = 0.3
+    anchor_rejection_z: float = 2.5
+    maximum_anchor_shift: float = 0.5
     maximum_exposure_rate: float = 0.2
     prior_discrimination: tuple[float, float] = (0.0, 0.5)
     prior_difficulty: tuple[float, float] = (0.0, 1.5)
@@ -124,6 +159,8 @@ class CalibrationConfiguration:
     differential_minimum_answers: int = 200
     differential_mh_delta: float = 1.0
     differential_false_discovery_rate: float = 0.05
+    anchors: AnchorConfiguration = field(default_factory=AnchorConfiguration)
+    flags: FlagConfiguration = field(default_factory=FlagConfiguration)
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:
@@ -136,12 +173,13 @@ class CalibrationConfiguration:
         """
         for name in ("window_days", "minimum_responses", "trust_threshold",
                      "minimum_session_answers", "minimum_items_per_scale",
-                     "minimum_anchor_responses", "rapid_guess_minimum_times",
+                     "minimum_anchor_responses", "minimum_anchors", "rapid_guess_minimum_times",
                      "minimum_group_sessions", "differential_minimum_answers"):  # fmt: skip
             require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         for name in ("forgetting_half_life_days", "contradiction_z", "difficulty_drift",
                      "credible_z",
                      "guessing_rise", "maximum_anchor_shift", "misfit_low",
+                     "linking_quadrature_bound",
                      "rapid_guess_cap_seconds", "aberrant_session_z",
                      "differential_mh_delta"):  # fmt: skip
             require(getattr(self, name) > 0, f"{name} must be above 0")
@@ -149,6 +187,9 @@ class CalibrationConfiguration:
                      "rapid_guess_share", "rapid_guess_weight",
                      "aberrant_session_weight"):  # fmt: skip
             require(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
+        require(self.linking_method in LINKING_METHODS, f"linking_method must be one of {_METHODS}")
+        require(self.linking_quadrature_nodes >= 2, "linking_quadrature_nodes must be 2 or more")
+        require(self.anchor_rejection_z >= 1, "anchor_rejection_z must be 1 or more")
         rate = self.differential_false_discovery_rate
         require(0 < rate < 1, "differential_false_discovery_rate must lie between 0 and 1")
         for name in ("omitted_answers", "not_reached_answers", "invalid_answers"):

@@ -1,16 +1,34 @@
-"""The night's link: what the unflagged anchors say about the scale of everything else."""
+"""The night's link: what the anchors that have not drifted say about the scale of all the rest.
+
+An anchor takes no part where it carries a credible drift flag, where it has too few answers, or
+where robust linking finds that it lies off the others. Each is named with its reason.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from calibration_pipeline.irt.linking import LinkingConstants, stocking_lord
+from calibration_pipeline.irt.linking import LinkingConstants
+from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
+from calibration_pipeline.irt.linking_estimates import CommonItems, EstimatedLink
+from calibration_pipeline.irt.robust_linking import Rejection, link_robustly
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT
+from calibration_pipeline.policy.link_reasons import why_rejected
 from calibration_pipeline.policy.populations import KnownPopulation, known_population
-from calibration_pipeline.records import BoolArray, CalibrationState, Flag, ItemBank, ScaleLink
+from calibration_pipeline.records import (
+    BoolArray,
+    CalibrationState,
+    Flag,
+    FloatArray,
+    IntArray,
+    ItemBank,
+    ItemKey,
+    ScaleLink,
+)
 
-MINIMUM_ANCHORS = 5
+NOT_LINKED = "none"
+"""Method of a scale that is stated as it was fitted."""
 
 
 def link_scales(
@@ -19,22 +37,47 @@ def link_scales(
     bank: ItemBank,
     configuration: CalibrationConfiguration,
 ) -> tuple[ScaleLink, ...]:
-    """Stocking–Lord constants from each scale's shadow-refitted anchors to their references.
+    """Constants from each scale's shadow-refitted anchors to their references.
 
-    Anchors with a credible drift flag, with too few answers tonight, or shifted by more than
-    `maximum_anchor_shift`, are left out, each with its reason. A scale without enough anchors
-    is stated as it was fitted: slope 1, intercept 0.
+    A scale that was not fitted, or has fewer than `minimum_anchors` to link by, is stated as it
+    was fitted: slope 1, intercept 0, both without error.
+
+    Parameters
+    ----------
+    state, flags
+        Tonight's accepted state and its flags.
+    bank
+        The pool the state was computed on.
+    configuration
+        Method, limits and bounds.
     """
-    drifted = {flag.key for flag in flags if flag.reason == ANCHOR_DRIFT and flag.is_credible}
+    drifted = {flag.key: flag for flag in flags if flag.reason == ANCHOR_DRIFT and flag.is_credible}
     return tuple(
         _link(state, scale.name, scale.fitted, bank.scale_index == number, drifted, configuration)
         for number, scale in enumerate(state.scales)
     )
 
 
+def curve_settings(configuration: CalibrationConfiguration) -> CurveSettings:
+    """Where characteristic curves are compared, as configured."""
+    bound = configuration.linking_quadrature_bound
+    nodes = Quadrature.equal(configuration.linking_quadrature_nodes, -bound, bound)
+    return CurveSettings(
+        on_reference=nodes,
+        on_new=nodes if configuration.linking_is_symmetric else None,
+        scaling_constant=configuration.em.scaling_constant,
+    )
+
+
 def constants_of(link: ScaleLink) -> LinkingConstants:
     """Give the constants in the numerics' form."""
     return LinkingConstants(link.slope, link.intercept)
+
+
+def constants_covariance(link: ScaleLink) -> FloatArray:
+    """Covariance of (slope, intercept), ``(2, 2)``."""
+    shared = link.slope_intercept_covariance
+    return np.array([[link.slope_se**2, shared], [shared, link.intercept_se**2]])
 
 
 def published_populations(
@@ -53,53 +96,111 @@ def by_scale(state: CalibrationState, links: Sequence[ScaleLink]) -> list[ScaleL
     return [found[scale.name] for scale in state.scales]
 
 
+def within_bounds(
+    constants: LinkingConstants,
+    slope_range: tuple[float, float],
+    intercept_range: tuple[float, float],
+) -> bool:
+    """Whether constants are as near (1, 0) as a link may be, ends included."""
+    low, high = slope_range
+    lowest, highest = intercept_range
+    return low <= constants.slope <= high and lowest <= constants.intercept <= highest
+
+
 def _link(
     state: CalibrationState,
     name: str,
     fitted: bool,
     in_scale: BoolArray,
-    drifted: set[tuple[str, int]],
+    drifted: dict[ItemKey, Flag],
     configuration: CalibrationConfiguration,
 ) -> ScaleLink:
-    left_out: dict[str, str] = {}
-    used = []
-    for j in np.flatnonzero(state.is_anchor & in_scale):
-        reason = _why_left_out(state, int(j), drifted, configuration)
-        if reason:
-            left_out["@".join(map(str, state.keys[j]))] = reason
-        else:
-            used.append(j)
-    if not fitted or len(used) < MINIMUM_ANCHORS:
-        return ScaleLink(name, "none", 1.0, 0.0, 0, left_out, is_within_bounds=True)
-    constants = stocking_lord(
-        state.shadow_parameters[used],
-        state.parameters[used],
-        scaling_constant=configuration.em.scaling_constant,
-        slope_is_free=_has_slopes(state, in_scale),
+    anchors = np.flatnonzero(state.is_anchor & in_scale)
+    reasons = {int(j): _why_not_asked(state, int(j), drifted, configuration) for j in anchors}
+    asked = np.array([j for j in anchors if not reasons[int(j)]], np.int64)
+    rejection = Rejection(
+        configuration.anchor_rejection_z,
+        configuration.maximum_anchor_shift,
+        configuration.minimum_anchors,
     )
-    low, high = configuration.linking_slope_range
-    lowest, highest = configuration.linking_intercept_range
-    within = low <= constants.slope <= high and lowest <= constants.intercept <= highest
+    found = None
+    if fitted and len(asked) >= configuration.minimum_anchors:
+        found = _estimate(state, asked, _has_slopes(state, in_scale), rejection, configuration)
+    if found is not None:
+        for place, j in enumerate(asked):
+            reasons[int(j)] = why_rejected(found, place, rejection)
+    left_out = {_name(state.keys[j]): reason for j, reason in reasons.items() if reason}
+    if found is None:
+        return ScaleLink(name, NOT_LINKED, 1.0, 0.0, 0, left_out, is_within_bounds=True)
+    return _recorded(name, found, left_out, configuration)
+
+
+def _estimate(
+    state: CalibrationState,
+    anchors: IntArray,
+    slope_is_free: bool,
+    rejection: Rejection,
+    configuration: CalibrationConfiguration,
+) -> EstimatedLink | None:
+    """Link by the anchors that were asked; None where they can't tell the constants."""
+    covariance = state.covariance[anchors]
+    items = CommonItems(
+        new=state.shadow_parameters[anchors],
+        reference=state.parameters[anchors],
+        new_covariance=covariance,
+        reference_covariance=np.zeros_like(covariance),  # they are the scale's definition
+        method=configuration.linking_method,
+        settings=curve_settings(configuration),
+        slope_is_free=slope_is_free,
+        corrects_attenuation=configuration.linking_corrects_attenuation,
+    )
+    try:
+        return link_robustly(items, rejection)
+    except ValueError:  # anchors of one difficulty under mean/sigma: a verdict, not a crash
+        return None
+
+
+def _recorded(
+    name: str,
+    found: EstimatedLink,
+    left_out: dict[str, str],
+    configuration: CalibrationConfiguration,
+) -> ScaleLink:
+    slope_se, intercept_se = found.standard_errors
     return ScaleLink(
-        name, "stocking-lord", constants.slope, constants.intercept, len(used), left_out, within
-    )
+        scale=name,
+        method=configuration.linking_method,
+        slope=found.constants.slope,
+        intercept=found.constants.intercept,
+        anchors_used=int(found.is_kept.sum()),
+        anchors_left_out=left_out,
+        is_within_bounds=within_bounds(
+            found.constants, configuration.linking_slope_range,
+            configuration.linking_intercept_range,
+        ),
+        slope_se=float(slope_se),
+        intercept_se=float(intercept_se),
+        slope_intercept_covariance=float(found.covariance[0, 1]),
+    )  # fmt: skip
+
+
+def _name(key: ItemKey) -> str:
+    return "@".join(map(str, key))
 
 
 def _has_slopes(state: CalibrationState, in_scale: BoolArray) -> bool:
     return bool((state.covariance[in_scale & ~state.is_anchor][:, 0, 0] > 0).any())
 
 
-def _why_left_out(
+def _why_not_asked(
     state: CalibrationState,
     j: int,
-    drifted: set[tuple[str, int]],
+    drifted: dict[ItemKey, Flag],
     configuration: CalibrationConfiguration,
 ) -> str:
-    if state.keys[j] in drifted:
-        return "drifted"
+    flag = drifted.get(state.keys[j])
+    if flag is not None:
+        return f"flagged as drifted: {flag.value - flag.reference:+.2f} (z {flag.z:+.1f})"
     if state.window_counts[j] < configuration.minimum_anchor_responses:
         return f"{state.window_counts[j]} answers in the window"
-    shift = abs(state.shadow_parameters[j, 1] - state.parameters[j, 1])
-    if shift > configuration.maximum_anchor_shift:
-        return f"shifted by {shift:.2f}"
     return ""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calibration_pipeline.irt.linking import transform_covariances, transform_items
+from calibration_pipeline.irt.linking import linked_covariances, transform_items
 from calibration_pipeline.irt.model import from_internal, standard_errors
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.links import by_scale, constants_of
+from calibration_pipeline.policy.links import by_scale, constants_covariance, constants_of
 from calibration_pipeline.records import (
     BoolArray,
     CalibrationState,
@@ -37,8 +37,8 @@ def compose_snapshot(
     """State every item of the pool as it is to be published.
 
     Anchors stand at their reference, to the bit. Eligible items take tonight's values, moved by
-    the night's link. Below eligibility the values published before stand; an item that never
-    had any shows its author's, or its base prior's mode.
+    the night's link, whose errors join theirs. Below eligibility the values published before
+    stand; an item that never had any shows its author's, or its base prior's mode.
 
     Parameters
     ----------
@@ -99,9 +99,11 @@ def _linked(
     parameters, covariance = state.parameters.copy(), state.covariance.copy()
     for number, link in enumerate(by_scale(state, links)):
         moved = (bank.scale_index == number) & ~state.is_anchor
-        constants = constants_of(link)
-        parameters[moved] = transform_items(parameters[moved], constants)
-        covariance[moved] = transform_covariances(covariance[moved], constants)
+        constants, before = constants_of(link), parameters[moved]
+        parameters[moved] = transform_items(before, constants)
+        covariance[moved] = linked_covariances(
+            before, covariance[moved], constants, constants_covariance(link)
+        )
     return parameters, covariance
 
 

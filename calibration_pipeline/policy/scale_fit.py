@@ -15,10 +15,11 @@ from calibration_pipeline.irt.expectation import (
 from calibration_pipeline.irt.linking import (
     UNLINKED,
     LinkingConstants,
-    stocking_lord,
     transform_covariances,
     transform_items,
 )
+from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
+from calibration_pipeline.irt.linking_methods import stocking_lord
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
@@ -289,6 +290,6 @@ def _link_to_baseline(
     return stocking_lord(
         parameters[common],
         items.baseline[common],
-        scaling_constant=configuration.em.scaling_constant,
+        CurveSettings(Quadrature.equal(), scaling_constant=configuration.em.scaling_constant),
         slope_is_free=has_slopes,
     )

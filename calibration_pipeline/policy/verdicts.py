@@ -8,6 +8,7 @@ import numpy as np
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import with_digest
 from calibration_pipeline.policy.movement import credible_movement
+from calibration_pipeline.policy.quarantine_reasons import bad_rows, worst_reason
 from calibration_pipeline.records import (
     CalibrationState,
     DayRevision,
@@ -15,11 +16,6 @@ from calibration_pipeline.records import (
     NightAcceptance,
     ScaleState,
 )
-
-HARMLESS = ("duplicate", "session_incomplete")
-"""Reasons that don't make a day bad: an answer that is there once more, and good answers that go
-with their session."""
-
 
 FEWEST_CONTRADICTED = 5
 """Fewer items than this may well have changed on the same day, however small their scale."""
@@ -157,13 +153,14 @@ def _judge_contradictions(
 
 def too_many_bad_rows(revision: DayRevision, configuration: CalibrationConfiguration) -> str:
     """Why a day's answers can't be used, or an empty string."""
-    left_out = sum(revision.quarantine_counts.values())
-    bad = left_out - sum(revision.quarantine_counts.get(reason, 0) for reason in HARMLESS)
-    rows = revision.response_count + left_out
+    bad = bad_rows(revision.quarantine_counts)
+    rows = revision.response_count + sum(revision.quarantine_counts.values())
     if bad <= configuration.maximum_quarantined_share * rows:
         return ""
+    reason, number = worst_reason(revision.quarantine_counts)
     return (
         f"{bad} of {rows} rows of {revision.day} were quarantined ({bad / rows:.1%}; at most "
-        f"{configuration.maximum_quarantined_share:.1%}): mend the source "
-        "and run the night again with --refresh"
+        f"{configuration.maximum_quarantined_share:.1%}), {number} of them as {reason}: see "
+        f"`calibrate quarantine --day {revision.day}`, mend the source and run the night again "
+        "with --refresh"
     )

@@ -25,12 +25,17 @@ class Reason:
 
 REASONS = {
     "difficulty_drift": Reason("Difficulty drift", limits_change=True, limit_mark="±"),
+    "reference_drift": Reason(
+        "Difficulty drift since a window ago", limits_change=True, limit_mark="±"
+    ),
     "carried_contradicted": Reason(
         "Contradicts its earlier answers", limits_change=True, limit_mark="±"
     ),
     "anchor_drift": Reason("Anchor drift", limits_change=True, limit_mark="±"),
     "guessing_rise": Reason("Guessing rise", limits_change=True, limit_mark="+"),
     "low_discrimination": Reason("Low discrimination"),
+    "estimate_at_bound": Reason("Estimate at a bound"),
+    "suspected_leak": Reason("Suspected leak"),
     "differential_functioning": Reason(
         "Difference between groups (Mantel–Haenszel delta)", limits_change=True, limit_mark="±"
     ),

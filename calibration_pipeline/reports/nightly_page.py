@@ -15,6 +15,7 @@ from calibration_pipeline.records import (
     CalibrationState,
     DayRevision,
     Flag,
+    FlagReview,
     ItemBank,
     ItemKey,
     ScaleLink,
@@ -24,6 +25,7 @@ from calibration_pipeline.records import (
 from calibration_pipeline.reports.answers_found import Finding, answers_found, late_answers_line
 from calibration_pipeline.reports.changed_items import changed_items
 from calibration_pipeline.reports.flag_groups import group_flags, reason_of
+from calibration_pipeline.reports.flag_standing import FlagStanding, flag_standing
 from calibration_pipeline.reports.pool_changes import (
     count_sources,
     first_estimates,
@@ -67,6 +69,8 @@ class NightlyPage:
     late_answers
         By day that had been folded in, how many answers came for it afterwards; 0 where answers
         were only corrected.
+    reviews
+        How flags stand with the reviewers; a credible flag that isn't among them counts as new.
     """
 
     day: DayRevision
@@ -81,6 +85,7 @@ class NightlyPage:
     bank: ItemBank
     window_days: int
     late_answers: Mapping[date, int] = field(default_factory=dict)
+    reviews: Sequence[FlagReview] = ()
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,7 @@ def render_nightly_page(page: NightlyPage) -> str:
             page.day.quarantine_counts.items(), key=lambda pair: (-pair[1], pair[0])
         ),
         flag_counts=_flag_counts(page.flags),
-        credible=group_flags(
-            [flag for flag in page.flags if flag.is_credible], limit=CREDIBLE_SHOWN_PER_REASON
-        ),
-        others=group_flags(
-            [flag for flag in page.flags if not flag.is_credible], limit=OTHERS_SHOWN_PER_REASON
-        ),
+        **_flags(flag_standing(page.flags, page.reviews, page.state.partition)),
         compared_count=len({difference.key for difference in page.state.differences}),
         scale_of=_scale_of(page),
         found=_found(page.state),
@@ -139,6 +139,20 @@ def missing_days(state: CalibrationState, window_days: int) -> tuple[tuple[date,
         else:
             runs.append((day, day))
     return tuple(runs)
+
+
+def _flags(standing: FlagStanding) -> dict[str, Any]:
+    """Gather the tables of flags: what waits for a reviewer comes before what is known."""
+    return {
+        "standing": standing,
+        "new_flags": group_flags(standing.new, limit=CREDIBLE_SHOWN_PER_REASON),
+        "known_flags": group_flags(standing.known, limit=CREDIBLE_SHOWN_PER_REASON),
+        "silent_flags": group_flags(standing.silent, limit=OTHERS_SHOWN_PER_REASON),
+        "others": group_flags(standing.others, limit=OTHERS_SHOWN_PER_REASON),
+        "credible_count": sum(
+            flag.is_credible for part in (standing.new, standing.known) for flag in part
+        ),
+    }
 
 
 def _pool(page: NightlyPage) -> dict[str, Any]:

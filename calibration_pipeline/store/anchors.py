@@ -1,6 +1,11 @@
-"""Anchor sets: versioned, imported with a bank or selected, in force from a night on."""
+"""The anchor set in force on a night, and the anchors that are imported with a bank.
+
+The activation with the latest `effective_from` up to the night counts, and of several with the
+same one the last; an imported set counts as activated from the beginning.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -19,8 +24,17 @@ from calibration_pipeline.store.tables import (
 )
 
 Reference = tuple[float, float, float]
-_COORDINATES = ("discrimination", "difficulty", "guessing")
+COORDINATES = ("discrimination", "difficulty", "guessing")
 _FIXED_DISCRIMINATION = ("Rasch", "1PL")
+_BEGINNING: sa.ColumnElement[date] = sa.literal_column("'-infinity'::date")
+
+
+@dataclass(frozen=True)
+class StoredAnchor:
+    """What an anchor is held at, and the covariance of its φ by rows; None: taken as known."""
+
+    values: Reference
+    covariance: tuple[float, ...] | None = None
 
 
 def reference_values(
@@ -57,7 +71,10 @@ def reference_values(
 def import_anchors(
     connection: sa.Connection, file_name: str, anchors: Mapping[ItemKey, Reference]
 ) -> tuple[int, int | None]:
-    """Put a bank file's anchors in force from the beginning.
+    """Put a bank file's anchors in force from the beginning, beside those of other scales.
+
+    A set covers the whole pool. So where sets were activated later, each gets a successor that
+    holds the new scale's anchors as well, from the same night on.
 
     Returns
     -------
@@ -69,23 +86,41 @@ def import_anchors(
     BadInputError
         The file adds anchors to a scale that has some already, or gives one other values.
     """
-    set_id, stored = _set_in_force(connection, sa.literal_column("'-infinity'::date"))
-    new = {key: value for key, value in anchors.items() if stored.get(key) != value}
+    set_id, stored = _set_in_force(connection, _BEGINNING)
+    new = {
+        key: StoredAnchor(values)
+        for key, values in anchors.items()
+        if key not in stored or stored[key].values != values
+    }
     if not new:
         return 0, set_id
-    anchored = _scales_of(connection, stored)
-    for key, scale in _scales_of_keys(connection, new).items():
+    starts = _later_starts(connection)
+    later = {start: _set_in_force(connection, start)[1] for start in starts}
+    anchored = _scales_of(connection, {key for found in (stored, *later.values()) for key in found})
+    for key, scale in _scales_of_keys(connection, set(new)).items():
         if scale in anchored:
             raise BadInputError(
                 f"{file_name}: {key[0]!r} would change the anchors of the scale {scale!r}, which "
-                "are imported once: mark the same anchors as before, or select a new anchor set"
+                "are imported once: mark the same anchors as before, or select a new anchor set "
+                "(`calibrate anchors select`)"
             )
-    return len(new), _store_set(connection, {**stored, **new}, f"imported with {file_name}")
+    reason = f"imported with {file_name}"
+    imported = store_set(connection, {**stored, **new}, origin="imported")
+    store_activation(connection, imported, _BEGINNING, reason)
+    for start, found in later.items():
+        successor = store_set(connection, {**found, **new}, origin="imported")
+        store_activation(connection, successor, start, f"{reason}, beside what was in force")
+    return len(new), imported
 
 
-def _scales_of_keys(
-    connection: sa.Connection, keys: Mapping[ItemKey, Reference]
-) -> dict[ItemKey, str]:
+def _later_starts(connection: sa.Connection) -> list[date]:
+    """Nights from which on another set than the first was put in force, oldest first."""
+    start = anchor_activations.c.effective_from
+    query = sa.select(start).distinct().where(start > _BEGINNING).order_by(start)
+    return list(connection.scalars(query))
+
+
+def _scales_of_keys(connection: sa.Connection, keys: set[ItemKey]) -> dict[ItemKey, str]:
     stored = sa.select(items.c.item_id, items.c.content_version, items.c.scale)
     return {
         (row.item_id, row.content_version): row.scale
@@ -94,36 +129,64 @@ def _scales_of_keys(
     }
 
 
-def _scales_of(connection: sa.Connection, keys: Mapping[ItemKey, Reference]) -> set[str]:
+def _scales_of(connection: sa.Connection, keys: set[ItemKey]) -> set[str]:
     return set(_scales_of_keys(connection, keys).values())
 
 
-def _store_set(connection: sa.Connection, anchors: Mapping[ItemKey, Reference], reason: str) -> int:
-    keys, parameters = _canonical(anchors)
+def store_set(
+    connection: sa.Connection, anchors: Mapping[ItemKey, StoredAnchor], **header: object
+) -> int:
+    """Store a set and give its number; nothing is put in force by it.
+
+    Parameters
+    ----------
+    header
+        Further columns of `anchor_sets`, the origin at least.
+    """
+    keys = sorted(anchors)
+    digest = _as_record(None, anchors).digest
     set_id = connection.execute(
         sa.insert(anchor_sets)
-        .values(origin="imported", digest=_digest(keys, parameters))
+        .values(digest=digest, **header)
         .returning(anchor_sets.c.anchor_set_id)
     ).scalar_one()
     copy_rows(
         connection,
         anchor_set_items,
-        ("anchor_set_id", "item_id", "content_version", *_COORDINATES),
-        ([set_id, *key, *anchors[key]] for key in keys),
-    )
-    connection.execute(
-        sa.insert(anchor_activations).values(
-            anchor_set_id=set_id,
-            effective_from=sa.literal_column("'-infinity'::date"),
-            reason=reason,
-        )
+        ("anchor_set_id", "item_id", "content_version", *COORDINATES, "covariance"),
+        (
+            [set_id, *key, *anchors[key].values, _list_or_none(anchors[key].covariance)]
+            for key in keys
+        ),
     )
     return int(set_id)
 
 
+def _list_or_none(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else list(values)
+
+
+def store_activation(
+    connection: sa.Connection,
+    set_id: int,
+    effective_from: date | sa.ColumnElement[date],
+    reason: str,
+    decided_by: str | None = None,
+) -> None:
+    """Put a set in force from a night on."""
+    connection.execute(
+        sa.insert(anchor_activations).values(
+            anchor_set_id=set_id,
+            effective_from=effective_from,
+            reason=reason,
+            decided_by=decided_by,
+        )
+    )
+
+
 def _set_in_force(
     connection: sa.Connection, as_of: date | sa.ColumnElement[date]
-) -> tuple[int | None, dict[ItemKey, Reference]]:
+) -> tuple[int | None, dict[ItemKey, StoredAnchor]]:
     activation = anchor_activations.c
     set_id = connection.scalar(
         sa.select(activation.anchor_set_id)
@@ -131,25 +194,42 @@ def _set_in_force(
         .order_by(activation.effective_from.desc(), activation.activation_id.desc())
         .limit(1)
     )
+    return set_id, {} if set_id is None else stored_anchors(connection, set_id)
+
+
+def stored_anchors(connection: sa.Connection, set_id: int) -> dict[ItemKey, StoredAnchor]:
+    """Read a set's items; empty if there is no such set."""
     rows = connection.execute(
         sa.select(anchor_set_items).where(anchor_set_items.c.anchor_set_id == set_id)
     )
-    return set_id, {
-        (row.item_id, row.content_version): (row.discrimination, row.difficulty, row.guessing)
+    return {
+        (row.item_id, row.content_version): StoredAnchor(
+            (row.discrimination, row.difficulty, row.guessing),
+            None if row.covariance is None else tuple(row.covariance),
+        )
         for row in rows
     }
 
 
-def _canonical(anchors: Mapping[ItemKey, Reference]) -> tuple[tuple[ItemKey, ...], FloatArray]:
+def _as_record(set_id: int | None, anchors: Mapping[ItemKey, StoredAnchor]) -> AnchorSet:
     keys = tuple(sorted(anchors))
-    return keys, np.array([anchors[key] for key in keys], np.float64).reshape(-1, 3)
+    parameters = np.array([anchors[key].values for key in keys], np.float64).reshape(-1, 3)
+    known = (0.0,) * 9
+    covariance = None
+    if any(anchor.covariance for anchor in anchors.values()):
+        errors = [anchors[key].covariance or known for key in keys]
+        covariance = np.array(errors, np.float64).reshape(-1, 3, 3)
+    return AnchorSet(set_id, keys, parameters, _digest(keys, parameters, covariance), covariance)
 
 
-def _digest(keys: Sequence[ItemKey], parameters: FloatArray) -> str:
+def _digest(keys: Sequence[ItemKey], parameters: FloatArray, covariance: FloatArray | None) -> str:
+    """Digest a set's content; sets without errors as they were digested before any had some."""
+    errors = () if covariance is None else (covariance,)
     return digest_of(
         [item_id for item_id, _ in keys],
         np.array([version for _, version in keys], np.int64),
         parameters,
+        *errors,
     )
 
 
@@ -163,5 +243,4 @@ def read_anchor_set(engine: sa.Engine, as_of: date) -> AnchorSet:
     """
     with engine.connect() as connection:
         set_id, anchors = _set_in_force(connection, as_of)
-    keys, parameters = _canonical(anchors)
-    return AnchorSet(set_id, keys, parameters, _digest(keys, parameters))
+    return _as_record(set_id, anchors)

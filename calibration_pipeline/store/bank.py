@@ -1,8 +1,8 @@
 """The pool in the database: import a bank file, record decisions, read the pool as of a night."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,17 +162,47 @@ def record_decision(
         )
 
 
-def _retired_keys(connection: sa.Connection, as_of: date) -> set[ItemKey]:
-    """Items whose latest decision in force is to retire them."""
+@dataclass(frozen=True)
+class ItemDecision:
+    """A person's decision on an item: to retire it, or to take it back."""
+
+    decision: str
+    effective_from: date
+    reason: str
+    decided_by: str
+    decided_at: datetime
+
+
+def read_decisions(engine: sa.Engine, key: ItemKey) -> tuple[ItemDecision, ...]:
+    """Read the decisions on an item in the order in which they were made."""
+    d = item_decisions.c
+    query = (
+        sa.select(d.decision, d.effective_from, d.reason, d.decided_by, d.recorded_at)
+        .where(d.item_id == key[0], d.content_version == key[1])
+        .order_by(d.decision_id)
+    )
+    with engine.connect() as connection:
+        return tuple(ItemDecision(*row) for row in connection.execute(query))
+
+
+def content_versions(engine: sa.Engine, item_id: str) -> tuple[int, ...]:
+    """List the content versions of an item, oldest first; none if the bank lacks it."""
+    versions = sa.select(items.c.content_version).where(items.c.item_id == item_id)
+    with engine.connect() as connection:
+        return tuple(connection.scalars(versions.order_by(items.c.content_version)))
+
+
+def retired_from(connection: sa.Connection, as_of: date) -> dict[ItemKey, date]:
+    """Items whose latest decision in force is to retire them, and from which night on they are."""
     d = item_decisions.c
     latest = (
-        sa.select(d.item_id, d.content_version, d.decision)
+        sa.select(d.item_id, d.content_version, d.decision, d.effective_from)
         .distinct(d.item_id, d.content_version)
         .where(d.effective_from <= as_of)
         .order_by(d.item_id, d.content_version, d.effective_from.desc(), d.decision_id.desc())
     )
     return {
-        (row.item_id, row.content_version)
+        (row.item_id, row.content_version): row.effective_from
         for row in connection.execute(latest)
         if row.decision == "retire"
     }
@@ -188,7 +218,7 @@ def read_bank(engine: sa.Engine, as_of: date) -> ItemBank:
     """
     with engine.connect() as connection:
         models = {row.scale: row.model for row in connection.execute(sa.select(scales))}
-        retired = _retired_keys(connection, as_of)
+        retired = retired_from(connection, as_of).keys()
         stored = _stored_items(connection)
     # Python compares strings by code point, the same everywhere; a database's collation isn't.
     keys = tuple(sorted(stored))
@@ -211,7 +241,7 @@ def _bank_columns(
     keys: Sequence[ItemKey],
     rows: Sequence[sa.Row[Any]],
     scale_names: Sequence[str],
-    retired: set[ItemKey],
+    retired: Set[ItemKey],
 ) -> dict[str, Any]:
     """Give the bank's fields with one entry per item; None in the database becomes NaN."""
     position_of = {name: position for position, name in enumerate(scale_names)}

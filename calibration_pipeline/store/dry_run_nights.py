@@ -11,6 +11,8 @@ from calibration_pipeline.records import (
     DayResponses,
     DayRevision,
     Flag,
+    FlagNight,
+    ItemNight,
     ScaleLink,
 )
 from calibration_pipeline.store import history, snapshots
@@ -117,6 +119,22 @@ class DryRunNights(CalibrationStore):
         kept = self._flags.get((state.partition, state.attempt))
         return super().flags(state) if kept is None else kept
 
+    def flag_history(self, through: date, *, only_credible: bool) -> tuple[FlagNight, ...]:
+        """Read the accepted nights up to one, those kept here in place of stored ones.
+
+        What is flagged credibly here for the first time has no stored flag among them: as none of
+        those was credible, none opened an episode.
+        """
+        nights = {
+            night.partition: night
+            for night in super().flag_history(through, only_credible=only_credible)
+        }
+        for key in sorted(self._flags):
+            state = self.state(*key)
+            if state is not None and state.is_accepted and state.partition <= through:
+                nights[state.partition] = _flag_night(state, self._flags[key])
+        return tuple(nights[partition] for partition in sorted(nights))
+
     def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
         """Keep a state's linking constants."""
         ordered = sorted(links, key=lambda link: link.scale)
@@ -165,6 +183,20 @@ class DryRunNights(CalibrationStore):
         if kept is not None and revision in (None, kept.revision.revision):
             return kept
         return super().day(day, revision)
+
+
+def _flag_night(state: CalibrationState, flags: Sequence[Flag]) -> FlagNight:
+    compared = {difference.key for difference in state.differences}
+    items = {
+        key: ItemNight(
+            int(state.window_counts[j]),
+            bool(state.is_updated[j]),
+            bool(state.is_anchor[j]),
+            key in compared,
+        )
+        for j, key in enumerate(state.keys)
+    }
+    return FlagNight(state.partition, tuple(flags), items)
 
 
 def _has_fitted(state: CalibrationState, scale: str) -> bool:

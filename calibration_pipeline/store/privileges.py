@@ -35,8 +35,10 @@ _MATRIX = {
     "scales": ("S", "SI", ""),
     "items": ("S", "SI", ""),
     "item_decisions": ("S", "SI", ""),
-    "anchor_sets": ("S", "SI", ""),
-    "anchor_set_items": ("S", "SI", ""),
+    # Anchors may be selected from Dagster, too; putting them in force is a decision.
+    "anchor_sets": ("SI", "SI", ""),
+    "anchor_set_items": ("SI", "SI", ""),
+    "anchor_candidates": ("SI", "SI", ""),
     "anchor_activations": ("S", "SI", ""),
     # Answers
     "response_log": ("SD", "SIDM", ""),
@@ -55,6 +57,7 @@ _MATRIX = {
     "state_differences": ("SI", "S", ""),
     "state_evaluations": ("SI", "S", ""),
     "flags": ("SI", "S", ""),
+    "flag_decisions": ("S", "SI", ""),
     "links": ("SI", "S", ""),
     "night_acceptances": ("S", "SI", ""),
     # Publication

@@ -14,7 +14,7 @@ from calibration_pipeline.store.tables import links as links_table
 from calibration_pipeline.store.tables import state_evaluations
 from calibration_pipeline.store.transactions import Transactions
 
-_FLAG_FIELDS = (
+FLAG_FIELDS = (
     "reason",
     "value",
     "reference",
@@ -22,8 +22,21 @@ _FLAG_FIELDS = (
     "z",
     "is_credible",
     "explanation",
+    "compared_with",
+    "compared_on",
 )
-_LINK_FIELDS = ("scale", "method", "slope", "intercept", "anchors_used", "is_within_bounds")
+"""Of a `Flag` after its key, in order: the columns of the same names."""
+_LINK_FIELDS = (
+    "scale",
+    "method",
+    "slope",
+    "intercept",
+    "slope_se",
+    "intercept_se",
+    "slope_intercept_covariance",
+    "anchors_used",
+    "is_within_bounds",
+)
 
 
 def write_flags(
@@ -35,8 +48,8 @@ def write_flags(
         copy_rows(
             connection,
             flags_table,
-            ("evaluation_id", "item_id", "content_version", *_FLAG_FIELDS),
-            ([evaluation, *f.key, *(getattr(f, name) for name in _FLAG_FIELDS)] for f in flags),
+            ("evaluation_id", "item_id", "content_version", *FLAG_FIELDS),
+            ([evaluation, *f.key, *(getattr(f, name) for name in FLAG_FIELDS)] for f in flags),
         )
 
 
@@ -50,7 +63,7 @@ def read_flags(engine: sa.Engine, partition: date, attempt: int | None = None) -
     """
     rows = _read(engine, "flags", flags_table, partition, attempt)
     flags = (
-        Flag((row.item_id, row.content_version), *(getattr(row, name) for name in _FLAG_FIELDS))
+        Flag((row.item_id, row.content_version), *(getattr(row, name) for name in FLAG_FIELDS))
         for row in rows
     )
     return tuple(sorted(flags, key=lambda flag: (flag.key, flag.reason)))

@@ -8,11 +8,22 @@ from calibration_pipeline.records import (
     AnchorSet,
     CalibrationState,
     Flag,
+    FlagDecision,
+    FlagNight,
     ItemBank,
+    ItemKey,
     NightAcceptance,
     ScaleLink,
 )
-from calibration_pipeline.store import acceptances, history, results, staleness, states
+from calibration_pipeline.store import (
+    acceptances,
+    flag_decisions,
+    flags,
+    history,
+    results,
+    staleness,
+    states,
+)
 from calibration_pipeline.store.store_base import StoreBase
 
 
@@ -73,6 +84,18 @@ class StateStore(StoreBase):
     def flags(self, state: CalibrationState) -> tuple[Flag, ...]:
         """Read a state's flags."""
         return results.read_flags(self.engine, state.partition, state.attempt)
+
+    def flag_history(self, through: date, *, only_credible: bool) -> tuple[FlagNight, ...]:
+        """Read the accepted nights up to one, as far as episodes of flags follow from them."""
+        return flags.read_flag_history(self.engine, through, only_credible=only_credible)
+
+    def flag_decisions(self, before: date) -> tuple[FlagDecision, ...]:
+        """Read reviewers' decisions that hold on a night."""
+        return flag_decisions.read_flag_decisions(self.engine, before=before)
+
+    def retirements(self, as_of: date) -> dict[ItemKey, date]:
+        """Read which items are retired on a night, and from which one on they are."""
+        return flag_decisions.read_retirements(self.engine, as_of)
 
     def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
         """Store a state's linking constants."""

@@ -37,6 +37,7 @@ CHECKS = {
     ("responses", "few_rows_were_quarantined"),
     ("item_fits", "em_converged"),
     ("item_fits", "fit_is_accepted"),
+    ("item_fits", "programme_is_ready"),
     ("item_flags", "no_anchor_drifted_credibly"),
     ("anchor_link", "linking_constants_are_within_bounds"),
     ("calibration_snapshot", "audit_passed"),

@@ -97,6 +97,10 @@ def test_too_many_bad_rows_stop_the_night_before_the_fit(programme: Programme) -
     shown = programme.materializations("responses")[str(FIRST)]
     assert shown["quarantined"] == bad
     assert f"non_binary_score | {bad}" in shown["quarantined by reason"]
+    assert shown["examples of quarantined rows"].count("| non_binary_score | ") == 3
+    assert "candidate of bad" not in str(shown)
+    assert f"{bad} of them as non_binary_score: see `calibrate quarantine" in outcome.reason
+    assert outcome.counts["quarantined"] == outcome.counts["quarantined_non_binary_score"] == bad
 
 
 def test_a_source_that_was_mended_is_used_when_the_night_is_told_to(programme: Programme) -> None:
@@ -137,7 +141,9 @@ def test_a_night_without_any_answers_is_empty(programme: Programme) -> None:
         "completed_empty",
         "no item has enough responses in the window",
     )
-    assert outcome.counts == {"responses": 0, "items_refitted": 0, "late_answers": 0}
+    assert outcome.counts == {
+        "responses": 0, "items_refitted": 0, "late_answers": 0, "quarantined": 0,
+    }  # fmt: skip
     assert current_version(programme.engine) is None
     assert programme.state(EMPTY_NIGHT).is_accepted
     for asset in ("calibration_snapshot", "candidate_abilities"):

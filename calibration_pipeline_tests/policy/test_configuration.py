@@ -3,7 +3,9 @@ from dataclasses import fields, replace
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 
 
 def test_equal_settings_have_equal_digests():
@@ -14,8 +16,14 @@ def _another(value):
     """A value of the same kind that is as good a setting."""
     if isinstance(value, EMConfiguration):
         return replace(value, tolerance=0.5)
+    if isinstance(value, AnchorConfiguration):
+        return replace(value, share=0.5)
+    if isinstance(value, FlagConfiguration):
+        return replace(value, resolve_nights=9)
     if isinstance(value, bool):
         return not value
+    if value == "stocking-lord":
+        return "haebara"
     if isinstance(value, str):
         return "absent" if value == "wrong" else "wrong"
     if isinstance(value, tuple):
@@ -38,6 +46,11 @@ def test_every_setting_is_in_the_digest(name):
         ({"forgetting_half_life_days": 0.0}, "forgetting_half_life_days must be above 0"),
         ({"maximum_quarantined_share": 7.0}, "maximum_quarantined_share must lie between 0 and 1"),
         ({"linking_slope_range": (1.25, 0.8)}, "linking_slope_range must go from a lower"),
+        ({"linking_method": "equipercentile"}, "linking_method must be one of stocking-lord, "),
+        ({"linking_quadrature_nodes": 1}, "linking_quadrature_nodes must be 2 or more"),
+        ({"linking_quadrature_bound": 0.0}, "linking_quadrature_bound must be above 0"),
+        ({"minimum_anchors": 0}, "minimum_anchors must be 1 or more"),
+        ({"anchor_rejection_z": 0.5}, "anchor_rejection_z must be 1 or more"),
         ({"prior_guessing": (-1.6, 0.0)}, "spread of prior_guessing"),
         ({"omitted_answers": "right"}, "omitted_answers must be wrong or absent"),
         ({"rapid_guess_weight": -0.1}, "rapid_guess_weight must lie between 0 and 1"),
@@ -68,3 +81,9 @@ def test_a_threshold_that_would_damage_a_night_is_refused(changes, complaint):
 def test_an_estimator_that_could_fit_nothing_is_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         EMConfiguration(**changes)
+
+
+@pytest.mark.parametrize("name", ["drift_credible_z", "resolve_nights", "dismissal_growth"])
+def test_flags_need_settings_above_zero(name):
+    with pytest.raises(ValueError, match=name):
+        FlagConfiguration(**{name: 0})

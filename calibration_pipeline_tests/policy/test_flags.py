@@ -1,10 +1,12 @@
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_reasons import REASONS, SUSPECTED_LEAK
 from calibration_pipeline.policy.flags import raise_flags
 from calibration_pipeline.records import Flag
 from calibration_pipeline_tests.policy.states import make_state
@@ -47,7 +49,7 @@ def test_low_discrimination(log_a_se, is_credible):
     assert flag.key == BANK.keys[1]
     assert (flag.reason, flag.is_credible) == ("low_discrimination", is_credible)
     assert (flag.value, flag.threshold) == (0.3, 0.4)
-    assert flag.z == pytest.approx(0.1 / (0.3 * log_a_se))
+    assert flag.z == pytest.approx(np.log(0.4 / 0.3) / log_a_se)
 
 
 @pytest.mark.parametrize("statistic", ["infit", "outfit"])
@@ -81,36 +83,102 @@ def test_an_anchor_with_few_answers_is_not_judged():
     assert raise_flags(with_values(state, "window_counts", 1, 99), None, SETTINGS) == ()
 
 
-@pytest.mark.parametrize(("new_answers", "is_credible"), [(10, True), (400, False)])
+@pytest.mark.parametrize(("new_answers", "is_credible"), [(30, True), (400, False), (10, False)])
 def test_a_difficulty_that_moved(new_answers, is_credible):
+    """Ten surprising answers are no evidence, however many standard errors they amount to."""
     state = with_values(STATE, "parameters", 0, [1.0, 0.7, 0.2])
     state = replace(state, total_counts=STATE.total_counts + new_answers)
     flag = only(raise_flags(state, STATE, SETTINGS))
     assert (flag.reason, flag.is_credible) == ("difficulty_drift", is_credible)
     assert (flag.value, flag.reference, flag.threshold) == (0.7, 0.5, 0.15)
     assert "+0.20" in flag.explanation
+    assert (flag.compared_with, flag.compared_on) == ("the last accepted night", STATE.partition)
+    assert (abs(flag.z) > 3.5) == (new_answers < 400)
 
 
-def test_an_item_whose_answers_contradict_those_it_carried():
+def test_a_difficulty_that_differs_from_what_it_was_a_window_ago():
+    before = replace(STATE, partition=STATE.partition - timedelta(days=30))
+    state = with_values(STATE, "parameters", 0, [1.0, 1.3, 0.2])
+    flag = only(raise_flags(state, None, SETTINGS, reference=before))
+    assert (flag.reason, flag.is_credible) == ("reference_drift", True)
+    assert flag.reference == 0.5
+    assert 0.6 < flag.value - flag.reference < 1.0
+    assert flag.compared_on == before.partition
+    assert "harder than all answers up to" in flag.explanation
+    assert raise_flags(STATE, None, SETTINGS, reference=before) == ()
+    little = with_values(STATE, "parameters", 0, [1.0, 0.8, 0.2])
+    assert not only(raise_flags(little, None, SETTINGS, reference=before)).is_credible
+
+
+@pytest.mark.parametrize(("error", "is_credible"), [(0.1, True), (0.12, False)])
+def test_an_item_whose_answers_contradict_those_it_carried(error, is_credible):
+    """It may be dropped on less evidence than a reviewer is called for."""
     state = with_values(STATE, "carried_shift", 0, 0.4)
-    state = with_values(state, "carried_shift_se", 0, 0.1)
+    state = with_values(state, "carried_shift_se", 0, error)
     flag = only(raise_flags(with_values(state, "is_contradicted", 0, True), STATE, SETTINGS))
-    assert (flag.reason, flag.is_credible) == ("carried_contradicted", True)
+    assert (flag.reason, flag.is_credible) == ("carried_contradicted", is_credible)
     assert (flag.value, flag.reference) == (0.5, pytest.approx(0.1))
-    assert (flag.z, flag.threshold) == (pytest.approx(4.0), 0.1 * SETTINGS.contradiction_z)
+    assert (flag.z, flag.threshold) == (
+        pytest.approx(0.4 / error),
+        error * SETTINGS.contradiction_z,
+    )
     assert "0.40 harder" in flag.explanation
     assert raise_flags(state, STATE, SETTINGS) == ()
 
 
 def test_guessing_that_rose_but_not_guessing_that_fell():
-    rose = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.3])
-    fell = with_values(STATE, "parameters", 0, [1.0, 0.5, 0.1])
-    flag = only(raise_flags(rose, STATE, SETTINGS))
+    before = with_values(STATE, "covariance", 0, np.diag([0.01, 0.01, 0.005]))
+    state = replace(before, partition=STATE.partition + timedelta(days=30))
+    rose = with_values(state, "parameters", 0, [1.0, 0.5, 0.3])
+    fell = with_values(state, "parameters", 0, [1.0, 0.5, 0.1])
+    flag = only(raise_flags(rose, None, SETTINGS, reference=before))
     assert (flag.reason, flag.value, flag.reference) == ("guessing_rise", 0.3, 0.2)
     assert flag.is_credible
-    noisy = replace(rose, total_counts=STATE.total_counts + 400)
-    assert not only(raise_flags(noisy, STATE, SETTINGS)).is_credible
-    assert raise_flags(fell, STATE, SETTINGS) == ()
+    assert flag.compared_on == before.partition
+    noisy = with_values(rose, "covariance", 0, np.diag([0.01, 0.01, 0.04]))
+    assert not only(raise_flags(noisy, None, SETTINGS, reference=before)).is_credible
+    assert raise_flags(fell, None, SETTINGS, reference=before) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "bound", "z"),
+    [
+        ([3.0, 0.5, 0.2], 3.0, np.log(3.0) / np.sqrt(1 / 4 - 0.01)),
+        ([1.0, 0.5, 0.35], 0.35, (np.log(0.35 / 0.65) + 1.6) / np.sqrt(1 / 4 - 0.04)),
+        ([1.0, -6.0, 0.2], -6.0, -6.0 / np.sqrt(1 / 0.5 - 0.01)),
+    ],
+)
+def test_an_estimate_at_the_end_of_its_range(values, bound, z):
+    flag = only(raise_flags(with_values(STATE, "parameters", 2, values), None, SETTINGS))
+    assert (flag.reason, flag.threshold) == ("estimate_at_bound", bound)
+    assert flag.z == pytest.approx(z)
+    assert flag.is_credible == (abs(z) >= SETTINGS.credible_z)
+    assert f"{bound:g}" in flag.explanation
+
+
+def test_no_guessing_is_no_estimate_at_a_bound():
+    assert raise_flags(with_values(STATE, "parameters", 2, [1.0, 0.5, 0.001]), None, SETTINGS) == ()
+    fixed = with_values(ANCHORED, "parameters", 1, [3.0, 0.5, 0.2])
+    fixed = with_values(fixed, "shadow_parameters", 1, [3.0, 0.5, 0.2])
+    assert raise_flags(fixed, None, SETTINGS) == ()
+
+
+def test_verdicts_of_the_leak_detector_stand_among_the_others():
+    leak = Flag(BANK.keys[1], SUSPECTED_LEAK, 12.0, 0.0, 9.0, 4.0, True, "a leak")
+    state = with_values(STATE, "infit", 2, 2.0)
+    flags = raise_flags(state, None, SETTINGS, suspected_leaks=[leak])
+    assert [flag.reason for flag in flags] == ["suspected_leak", "misfit_infit"]
+
+
+def test_every_flag_says_what_it_is_compared_with_and_is_of_a_known_reason():
+    state = with_values(ANCHORED, "shadow_parameters", 1, [1.0, 0.9, 0.2])
+    state = with_values(state, "parameters", 0, [0.2, 1.5, 0.3])
+    state = with_values(with_values(state, "infit", 2, 2.0), "outfit", 2, 2.0)
+    state = replace(state, total_counts=STATE.total_counts + 30)
+    flags = raise_flags(state, ANCHORED, SETTINGS, reference=ANCHORED)
+    assert {flag.reason for flag in flags} <= set(REASONS)
+    assert len({flag.reason for flag in flags}) >= 6
+    assert all(flag.compared_with for flag in flags)
 
 
 @pytest.mark.parametrize("field", ["window_counts", "is_updated"])

@@ -7,7 +7,7 @@ from calibration_pipeline.irt.linking import LinkingConstants, transform_items
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT
 from calibration_pipeline.policy.links import (
-    MINIMUM_ANCHORS,
+    constants_covariance,
     constants_of,
     link_scales,
     published_populations,
@@ -17,6 +17,8 @@ from calibration_pipeline_tests.policy.states import make_scale, make_state
 from calibration_pipeline_tests.simulated import draw_items, make_bank
 
 SETTINGS = CalibrationConfiguration()
+EXACT = replace(SETTINGS, linking_corrects_attenuation=False)
+"""For shadows that are said to have errors, and have none."""
 BANK = make_bank(30)
 TRUTH = draw_items(30, np.random.default_rng(0))
 IS_ANCHOR = np.arange(30) < 12
@@ -30,7 +32,7 @@ def state_with(slope: float = 1.0, intercept: float = 0.0, model: str = "3PL"):
     return replace(state, shadow_parameters=transform_items(truth, constants))
 
 
-def link(state, flags=(), settings=SETTINGS):
+def link(state, flags=(), settings=EXACT):
     (found,) = link_scales(state, flags, BANK, settings)
     return found
 
@@ -51,15 +53,14 @@ def test_the_nights_change_of_scale_is_found():
 
 @pytest.mark.parametrize(("slope", "intercept"), [(1.3, 0.0), (0.7, 0.0), (1.0, 0.5), (1.0, -0.5)])
 def test_constants_far_from_one_and_zero_are_out_of_bounds(slope, intercept):
-    wide = replace(SETTINGS, maximum_anchor_shift=9.0)
-    assert not link(state_with(slope, intercept), settings=wide).is_within_bounds
+    assert not link(state_with(slope, intercept)).is_within_bounds
 
 
 def test_a_drifted_anchor_is_left_out_with_its_reason():
     state = state_with()
     state.shadow_parameters[3, 1] += 0.25
     with_it, without = link(state), link(state, [drift_flag(3)])
-    assert without.anchors_left_out == {"i00003@1": "drifted"}
+    assert without.anchors_left_out == {"i00003@1": "flagged as drifted: +0.50 (z +9.0)"}
     assert without.anchors_used == 11
     assert without.intercept == pytest.approx(0.0, abs=1e-6)
     assert abs(with_it.intercept) > 1e-3
@@ -72,23 +73,80 @@ def test_only_credible_drift_leaves_an_anchor_out(flag):
     assert link(state_with(), [flag]).anchors_used == 12
 
 
-def test_an_anchor_with_few_answers_or_far_off_is_left_out_with_its_reason():
-    state = state_with()
+def test_an_anchor_with_few_answers_or_off_the_others_is_left_out_with_its_reason():
+    state = state_with(1.1, -0.15)
     state.window_counts[0] = 99
-    state.shadow_parameters[1, 1] -= 0.31
-    assert link(state).anchors_left_out == {
+    state.shadow_parameters[1, 1] -= 0.4
+    state.shadow_parameters[2, 0] *= 2.0
+    state.shadow_parameters[3, 1] += 0.6
+    state.covariance[3, 1, 1] = 1.0
+    found = link(state)
+    assert found.intercept == pytest.approx(-0.15, abs=1e-4)
+    assert found.anchors_used == 8
+    reasons = {item: reason.split(" (z ")[0] for item, reason in found.anchors_left_out.items()}
+    assert reasons == {
         "i00000@1": "99 answers in the window",
-        "i00001@1": "shifted by 0.31",
+        "i00001@1": "difficulty drifted: -0.44",
+        "i00002@1": "discrimination drifted: ×2.00",
+        "i00003@1": "difficulty far off: +0.66",
     }
+
+
+def test_the_scale_may_move_further_than_an_anchor_may():
+    """An anchor is measured against the others: all of them 0.55 lower are a change of scale."""
+    found = link(state_with(1.0, 0.55))
+    assert (found.anchors_used, found.anchors_left_out) == (12, {})
+
+
+def test_the_constants_have_the_errors_of_the_anchors():
+    found = link(state_with(1.1, -0.15))
+    slope_se, intercept_se = found.slope_se, found.intercept_se
+    assert 0.02 < intercept_se < 0.1
+    assert 0.02 < slope_se < 0.1
+    covariance = constants_covariance(found)
+    np.testing.assert_allclose(np.diagonal(covariance), [slope_se**2, intercept_se**2])
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    certain = replace(state_with(1.1, -0.15), covariance=state_with().covariance / 4)
+    assert link(certain).intercept_se == pytest.approx(intercept_se / 2)
+
+
+@pytest.mark.parametrize("method", ["haebara", "mean-sigma", "mean-mean"])
+def test_the_method_is_a_setting(method):
+    found = link(state_with(1.1, -0.15), settings=replace(EXACT, linking_method=method))
+    assert found.method == method
+    assert (found.slope, found.intercept) == pytest.approx((1.1, -0.15), abs=1e-4)
+
+
+def test_symmetry_and_grid_are_settings():
+    state = state_with(1.1, -0.15)
+    noise = np.random.default_rng(1).normal(0.0, 0.1, 30)
+    state.shadow_parameters[:, 1] += noise
+    changes = (
+        {},
+        {"linking_is_symmetric": True},
+        {"linking_quadrature_nodes": 5},
+        {"linking_quadrature_bound": 2.0},
+        {"linking_corrects_attenuation": True},
+    )
+    slopes = {link(state, settings=replace(EXACT, **change)).slope for change in changes}
+    assert len(slopes) == len(changes)
+
+
+def test_anchors_that_cannot_tell_the_constants_link_nothing():
+    state = state_with()
+    state.parameters[IS_ANCHOR, 1] = state.shadow_parameters[IS_ANCHOR, 1] = 0.5
+    assert link(state, settings=replace(EXACT, linking_method="mean-sigma")).method == "none"
 
 
 def test_too_few_anchors_link_nothing():
     state = state_with(1.1, 0.1)
-    state.window_counts[: 12 - MINIMUM_ANCHORS + 1] = 0
+    state.window_counts[: 12 - SETTINGS.minimum_anchors + 1] = 0
     found = link(state)
     assert (found.method, found.slope, found.intercept) == ("none", 1.0, 0.0)
     assert found.is_within_bounds
+    assert (found.slope_se, found.intercept_se) == (0.0, 0.0)
     assert len(found.anchors_left_out) == 8
+    assert link(state, settings=replace(EXACT, minimum_anchors=4)).anchors_used == 4
 
 
 def test_a_scale_that_was_not_fitted_is_not_linked():
@@ -109,7 +167,7 @@ def test_scales_are_linked_by_their_own_anchors():
     state = make_state(bank, TRUTH, is_anchor=IS_ANCHOR)
     moved = transform_items(TRUTH, LinkingConstants(1.0, -0.2))
     shadow = np.where((bank.scale_index == 1)[:, None], moved, TRUTH)
-    x, y = link_scales(replace(state, shadow_parameters=shadow), [], bank, SETTINGS)
+    x, y = link_scales(replace(state, shadow_parameters=shadow), [], bank, EXACT)
     assert (x.scale, x.anchors_used) == ("x", 6)
     assert x.intercept == pytest.approx(0.0, abs=1e-6)
     assert (y.scale, y.anchors_used) == ("y", 6)

@@ -41,6 +41,13 @@ def test_an_item_that_lost_what_it_carried_is_not_compared():
     assert movement.is_comparable.tolist() == [True, False, True, True]
 
 
+def test_a_released_anchor_has_not_moved():
+    """What it was held at was no estimate of the night before."""
+    was_anchor = np.array([True, False, False, False])
+    movement = credible_movement(later(), replace(EARLIER, is_anchor=was_anchor))
+    assert movement.is_comparable.tolist() == [False, True, True, True]
+
+
 def test_without_a_new_answer_a_hundredth_says_nothing_and_a_jump_does():
     assert np.abs(credible_movement(later(0, shift=0.012), EARLIER).z).max() < 1.5
     assert np.abs(credible_movement(later(0, shift=0.2), EARLIER).z).min() > 10

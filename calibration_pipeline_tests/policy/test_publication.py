@@ -60,6 +60,21 @@ def test_other_items_are_moved_by_the_nights_link():
     assert item.covariance[4] == pytest.approx(0.11**2)
 
 
+def test_the_errors_of_the_constants_join_those_of_the_items():
+    known = link(1.1, 0.2)
+    uncertain = replace(known, slope_se=0.02, intercept_se=0.03, slope_intercept_covariance=-0.0002)
+    before, after = compose(links=[known])[1], compose(links=[uncertain])[1]
+    b = TRUTH[1, 1]
+    added = (0.02 * b) ** 2 + 0.03**2 - 2 * 0.0002 * b
+    assert after.difficulty_se == pytest.approx(np.sqrt(before.difficulty_se**2 + added))
+    relative = after.discrimination_se / after.discrimination
+    assert relative == pytest.approx(np.hypot(0.1, 0.02 / 1.1))
+    assert after.guessing_se == before.guessing_se
+    assert values(after) == values(before)
+    anchor = compose(links=[uncertain])[0]
+    assert anchor.difficulty_se == 0.0
+
+
 def test_eligibility_starts_at_25_answers():
     assert eligible_items(with_counts(25), SETTINGS).tolist() == [False, True, True, True]
     assert not eligible_items(with_counts(24), SETTINGS).any()

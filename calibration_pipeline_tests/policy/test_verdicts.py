@@ -103,6 +103,15 @@ def test_a_day_may_hold_a_hundredth_of_bad_rows():
     assert "2.0%" in said
 
 
+def test_a_bad_day_names_its_worst_reason_and_where_to_look():
+    said = too_many_bad_rows(
+        revision(900, null_score=5, unknown_item=15, session_incomplete=80), SETTINGS
+    )
+    assert "15 of them as unknown_item" in said
+    assert "`calibrate quarantine --day 2026-05-01`" in said
+    assert "--refresh" in said
+
+
 def test_good_rows_of_a_session_left_out_are_not_bad():
     assert too_many_bad_rows(revision(900, session_incomplete=95, duplicate=5), SETTINGS) == ""
 

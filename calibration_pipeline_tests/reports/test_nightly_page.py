@@ -6,7 +6,13 @@ import pytest
 
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy.differential import differential_flags
-from calibration_pipeline.records import AuditFinding, Flag, ItemDifference
+from calibration_pipeline.records import (
+    AuditFinding,
+    Flag,
+    FlagEpisode,
+    FlagReview,
+    ItemDifference,
+)
 from calibration_pipeline.reports.nightly_page import (
     NightlyPage,
     missing_days,
@@ -122,7 +128,7 @@ def test_credible_flags_come_first_and_strongest_first(nights: list[NightlyPage]
         Flag(key[23], "suspected_leak", 9.0, np.nan, 4.6, np.inf, True, "a later reason"),
     ]
     document = render(replace(nights[1], flags=flags))
-    rows = document.table("Credible flags, strongest")
+    rows = document.table("New flags, strongest")
     assert [row[0].split()[-1] for row in rows if len(row) == 6][1:] == [
         "strongest",
         "strong",
@@ -135,6 +141,33 @@ def test_credible_flags_come_first_and_strongest_first(nights: list[NightlyPage]
     assert "3 credible flags" in verdict(document)
     (weak,) = [d for d in document.find("details") if "not credible" in d.find("summary")[0].text]
     assert weak.table("Thresholds")[2][0].endswith("weak")
+
+
+def test_what_is_new_tonight_stands_apart_from_what_is_known(nights: list[NightlyPage]) -> None:
+    key, tonight = nights[1].bank.keys, nights[1].state.partition
+    flags = [
+        Flag(key[j], "misfit_infit", 1.5, 1.0, 1.3, 4.0, True, word)
+        for j, word in ((20, "fresh"), (21, "known"), (22, "silenced"))
+    ]
+    statuses = [("open", tonight), ("acknowledged", FIRST_DAY), ("dismissed", FIRST_DAY)]
+    reviews = [
+        FlagReview(FlagEpisode(flag.key, flag.reason, ((since, flag),)), status, since)
+        for flag, (status, since) in zip(flags, statuses, strict=True)
+    ]
+    gone = Flag(key[23], "anchor_drift", 1.5, 1.0, 1.3, 4.0, True, "gone")
+    over = FlagEpisode(gone.key, gone.reason, ((FIRST_DAY, gone),), tonight)
+    reviews.append(FlagReview(over, "resolved", tonight))
+    document = render(replace(nights[1], flags=flags, reviews=reviews))
+    for caption, word in (
+        ("New flags, strongest", "fresh"),
+        ("Flags that are open since", "known"),
+        ("Credible flags that wait", "silenced"),
+    ):
+        rows = [row for row in document.table(caption) if len(row) == 6][1:]
+        assert [row[0].split()[-1] for row in rows] == [word]
+    assert figures(document)["New flags"].startswith("1")
+    assert "1 open since earlier nights, 1 resolved tonight" in figures(document)["New flags"]
+    assert f"anchor drift, {FIRST_DAY} to {FIRST_DAY}" in document.text
 
 
 def test_late_answers_to_folded_days_stand_among_the_answers(nights: list[NightlyPage]) -> None:
@@ -150,7 +183,7 @@ def test_rejected_night_says_why_and_leaves_out_what_does_not_exist(
     document = render(page)
     assert "scale main: not converged after 500 cycles; another <reason>." in verdict(document)
     assert "The version published before stands." in document.text
-    assert "Credible flags" not in figures(document)
+    assert "New flags" not in figures(document)
     assert [h.text for h in document.find("h2")] == ["Flagged items", "Fit", "Answers", "Lineage"]
 
 
@@ -220,7 +253,7 @@ def test_item_ids_cannot_leave_their_cell(nights: list[NightlyPage]) -> None:
     flag = Flag((HOSTILE, 1), "anchor_drift", 1.0, 0.2, 0.15, 5.0, True, HOSTILE)
     html = render_nightly_page(replace(nights[1], flags=[flag]))
     assert "<script" not in html
-    assert f"{HOSTILE}@1" in outline(html).table("Credible flags, strongest")[2][0]
+    assert f"{HOSTILE}@1" in outline(html).table("New flags, strongest")[2][0]
 
 
 def test_page_stands_alone_and_is_the_same_every_time(nights: list[NightlyPage]) -> None:
@@ -256,7 +289,7 @@ def test_several_scales_are_told_apart(nights: list[NightlyPage]) -> None:
     document = render(
         replace(page, bank=bank, state=replace(page.state, scales=scales), flags=[flag])
     )
-    assert "scale reading: why" in document.table("Credible flags, strongest")[2][0]
+    assert "scale reading: why" in document.table("New flags, strongest")[2][0]
     row = document.table("Population and estimation")[2]
     assert (row[0], row[2], row[-1]) == ("reading", "15", "Not converged")
 
@@ -304,7 +337,7 @@ def test_a_difference_between_groups_is_shown_on_its_own_axis(nights: list[Night
     flags = list(differential_flags(state.differences[:1], CONFIGURATION))
     document = render(replace(page, state=state, flags=flags))
     assert "2 items had enough answers to be compared between population groups." in document.text
-    rows = document.table("Credible flags, strongest")
+    rows = document.table("New flags, strongest")
     assert rows[1][0].startswith("Difference between groups (Mantel–Haenszel delta): 1")
     assert rows[2][1:5] == ["−5.0", "−1.20", "0.00", "±1.00"]
     assert "compared between population groups" not in render(page).text

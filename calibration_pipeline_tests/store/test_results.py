@@ -12,7 +12,9 @@ from calibration_pipeline_tests.store.examples import NIGHT, state
 
 DRIFT = Flag(("i2", 1), "difficulty_drift", 0.4, 0.1, 0.15, 5.0, True, "moved by 0.3")
 MISFIT = Flag(("i1", 2), "misfit", 1.4, 1.0, 1.3, math.inf, False, "outfit 1.4")
-LINK = ScaleLink("main", "stocking-lord", 1.01, -0.02, 30, {"i3": "flagged"}, True)
+LINK = ScaleLink(
+    "main", "stocking-lord", 1.01, -0.02, 30, {"i3": "flagged"}, True, 0.012, 0.008, -3e-5
+)
 
 
 @pytest.fixture(autouse=True)

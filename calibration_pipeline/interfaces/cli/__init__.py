@@ -15,18 +15,29 @@ _HERE = "calibration_pipeline.interfaces.cli"
 COMMANDS = {
     "demo": CommandEntry(f"{_HERE}.demo:demo", "All of it, embedded, on a simulated pool."),
     "fit": CommandEntry(f"{_HERE}.fit:fit", "Fit a table of answers; no database needed."),
+    "link": CommandEntry(f"{_HERE}.link:link", "Bring a table of items onto another's scale."),
     "doctor": CommandEntry(f"{_HERE}.doctor:doctor", "Check this installation before a first run."),
     "db": CommandEntry(f"{_HERE}.db:db", "The embedded PostgreSQL; roles and backups."),
     "migrate": CommandEntry(f"{_HERE}.data:migrate", "Create or upgrade the tables."),
     "import-bank": CommandEntry(f"{_HERE}.data:import_bank", "Add items to the bank."),
     "import-responses": CommandEntry(f"{_HERE}.data:import_responses", "Add answers to the log."),
+    "readiness": CommandEntry(
+        f"{_HERE}.readiness:readiness", "Whether there are enough answers, and when."
+    ),
     "night": CommandEntry(f"{_HERE}.nights:night", "Calibrate one night."),
     "backfill": CommandEntry(f"{_HERE}.nights:backfill", "Calibrate a range of nights in order."),
     "status": CommandEntry(f"{_HERE}.status:status", "How the programme stands this morning."),
+    "quarantine": CommandEntry(
+        f"{_HERE}.quarantine:quarantine", "Rows that were left out, why, and what to do."
+    ),
     "runs": CommandEntry(f"{_HERE}.runs:runs", "The run log: who ran which night, how it ended."),
     "snapshots": CommandEntry(
         f"{_HERE}.snapshots:snapshots", "Published versions, and which one is in force."
     ),
+    "anchors": CommandEntry(
+        f"{_HERE}.anchors:anchors", "The items that hold the scale: select, compare, activate."
+    ),
+    "flags": CommandEntry(f"{_HERE}.flags:flags", "Flagged items: the evidence, and decisions."),
     "forget": CommandEntry(f"{_HERE}.forget:forget", "Forget a candidate, or erase the answers."),
     "retention": CommandEntry(
         f"{_HERE}.retention:retention", "Delete what is past its retention period."

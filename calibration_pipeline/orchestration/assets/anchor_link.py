@@ -34,10 +34,10 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Stocking–Lord constants from the anchors that were not flagged.
+        """Linking constants from the anchors that were not flagged and do not lie off the others.
 
         They say how far the scale of tonight's answers is from the anchors' reference, and are
-        applied to every item that is not an anchor.
+        applied, with their errors, to every item that is not an anchor.
         """
         outside: dict[str, str] = {}
         for night in night_log.nights("anchor_link", partition_days(context)):

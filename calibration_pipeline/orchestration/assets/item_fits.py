@@ -3,6 +3,7 @@
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.answers_metadata import of_readiness
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.inputs import read_night_inputs
 from calibration_pipeline.orchestration.night_log import NightLog
@@ -13,12 +14,15 @@ from calibration_pipeline.orchestration.partitions import (
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night import calibrate_night
+from calibration_pipeline.policy.readiness import readiness_of_night
 from calibration_pipeline.policy.verdicts import accepted_in_spite
+from calibration_pipeline.policy.windows import window_days
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
 CONVERGED = "em_converged"
 ACCEPTED = "fit_is_accepted"
+READY = "programme_is_ready"
 
 
 class FitConfig(dg.Config):
@@ -27,14 +31,14 @@ class FitConfig(dg.Config):
     refresh: bool = False
 
 
-def build(partitions: dg.DailyPartitionsDefinition, window_days: int) -> dg.AssetsDefinition:
+def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.AssetsDefinition:
     """Build the asset over the days given."""
 
     @chain_asset(
         partitions,
         kinds={"python", "postgres"},
         deps=[
-            dg.AssetDep("responses", partition_mapping=window_mapping(window_days)),
+            dg.AssetDep("responses", partition_mapping=window_mapping(window_length)),
             dg.AssetDep("item_fits", partition_mapping=PREVIOUS_NIGHT),
         ],
         check_specs=[
@@ -43,6 +47,12 @@ def build(partitions: dg.DailyPartitionsDefinition, window_days: int) -> dg.Asse
             ),
             dg.AssetCheckSpec(
                 ACCEPTED, asset="item_fits", description="The night's fit passed its verdict."
+            ),
+            dg.AssetCheckSpec(
+                READY,
+                asset="item_fits",
+                description="A scale has enough answers in the window to be fitted "
+                "(docs/readiness.md).",
             ),
         ],
     )
@@ -71,7 +81,8 @@ def build(partitions: dg.DailyPartitionsDefinition, window_days: int) -> dg.Asse
                 metadata.of_state(state, configuration), partition_key=night.isoformat()
             )
             states.append(state)
-        return dg.MaterializeResult(check_results=_checks(states))
+        ready = _readiness_check(store, states[-1], configuration)
+        return dg.MaterializeResult(check_results=[*_checks(states), ready])
 
     return item_fits
 
@@ -89,3 +100,22 @@ def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:
         dg.AssetCheckResult(check_name=CONVERGED, passed=not stopped, metadata=stopped),
         dg.AssetCheckResult(check_name=ACCEPTED, passed=not rejected, metadata=rejected),
     ]
+
+
+def _readiness_check(
+    store: CalibrationStore, state: CalibrationState, configuration: CalibrationConfiguration
+) -> dg.AssetCheckResult:
+    """Say of the newest night of a run whether there is enough to calibrate; it stops nothing."""
+    days = window_days(state.partition, configuration.window_days)
+    archived = store.archived_days(days)
+    with_answers = [day for day in days if day in archived and archived[day].response_count]
+    began = min(with_answers, default=days[0])
+    readiness = readiness_of_night(
+        state, store.bank(state.partition), (state.partition - began).days + 1, configuration
+    )
+    return dg.AssetCheckResult(
+        check_name=READY,
+        passed=readiness.can_calibrate,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=of_readiness(readiness, state.partition, configuration),
+    )

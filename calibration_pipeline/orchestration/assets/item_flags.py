@@ -4,6 +4,8 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.flag_metadata import of_reviews
+from calibration_pipeline.orchestration.flag_reviews import reference_state, reviews_of_night
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -36,9 +38,10 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Result:
         """Verdicts on items, one per item and reason, each with its size and its credibility.
 
-        Difficulty drift and guessing rise against the last accepted night, low discrimination,
-        misfit, items that work differently in population groups of equal ability, and anchors that
-        drift from their reference.
+        Difficulty drift against the last accepted night and against all answers before the window,
+        guessing rise, low discrimination, misfit, estimates at a bound, items that work differently
+        in population groups of equal ability, and anchors that drift from their reference. A flag
+        is new on the night it opens on, and stays open until it resolves or a reviewer decides.
         """
         drifted: dict[str, str] = {}
         for night in night_log.nights("item_flags", partition_days(context)):
@@ -49,9 +52,12 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 )
                 continue
             parent = store.state(*state.parent) if state.parent else None
-            flags = raise_flags(state, parent, configuration)
+            reference = reference_state(store, night, configuration)
+            flags = raise_flags(state, parent, configuration, reference=reference)
             store.write_flags(state, flags)
-            context.add_asset_metadata(metadata.of_flags(flags), partition_key=night.isoformat())
+            reviews = reviews_of_night(store, night, configuration)
+            shown = {**metadata.of_flags(flags), **of_reviews(reviews, night)}
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
             anchors = [f for f in flags if f.reason == ANCHOR_DRIFT and f.is_credible]
             drifted |= {f"{night} {metadata.item_name(f.key)}": f.explanation for f in anchors}
         return dg.MaterializeResult(

@@ -11,7 +11,9 @@ from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.publication import eligible_items
+from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
+from calibration_pipeline.store.quarantine_reading import read_counts
 from calibration_pipeline.store.staleness import Staleness
 
 
@@ -98,6 +100,7 @@ def judge_night(
         "responses": int(state.window_counts.sum()),
         "items_refitted": int(eligible_items(state, configuration).sum()),
         "late_answers": sum(late.answers for late in store.late_answers(night)),
+        **_quarantined(store, state),
     }
     if not state.is_accepted:
         return "rejected", "; ".join(state.reasons), counts
@@ -109,3 +112,17 @@ def judge_night(
         return "completed_empty", "no item has enough responses in the window", counts
     reason = failed_rules(store.failed_audit(state))
     return "audit_failed", reason or "no version was published", counts
+
+
+def _quarantined(store: CalibrationStore, state: CalibrationState) -> dict[str, int]:
+    """Count the rows that the night's own day lost, in all and by reason, as the fit had it."""
+    night = state.partition
+    used = next((revision for day, revision, _ in state.window if day == night), None)
+    newest = store.archived_days([night]).get(night)
+    counts: dict[str, int] = {}
+    if newest is not None and used in (None, newest.revision):
+        counts = newest.quarantine_counts
+    elif used is not None:
+        counts = read_counts(store.engine, night, used)
+    by_reason = {f"quarantined_{reason}": rows for reason, rows in sorted(counts.items())}
+    return {"quarantined": sum(counts.values()), **by_reason}

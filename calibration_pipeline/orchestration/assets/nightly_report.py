@@ -6,6 +6,7 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.flag_reviews import reviews_of_night
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -71,4 +72,5 @@ def _gather(
         bank=store.bank(night),
         window_days=configuration.window_days,
         late_answers={late.day: late.answers for late in store.late_answers(night)},
+        reviews=reviews_of_night(store, night, configuration) if state.is_accepted else (),
     )

@@ -4,13 +4,17 @@ from datetime import date
 
 import dagster as dg
 
+from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.orchestration import metadata
+from calibration_pipeline.orchestration.answers_metadata import of_quarantine, of_source
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.verdicts import too_many_bad_rows
+from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store.calibration_store import CalibrationStore
+from calibration_pipeline.store.quarantine_reading import QuarantinedRow, read_examples
 
 FEW_ROWS = "few_rows_were_quarantined"
 
@@ -55,12 +59,22 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         problems: dict[date, str] = {}
         for day in night_log.nights("responses", nights):
             revision = store.extract_day(day, refresh=config.refresh)
+            left_out = of_quarantine(revision, examples_of(store, revision))
             erased = metadata.of_erased_sessions(store.erased_sessions(day))
             context.add_asset_metadata(
-                {**metadata.of_revision(revision), **late, **erased}, partition_key=day.isoformat()
+                {
+                    **metadata.of_revision(revision),
+                    **of_source(store.source),
+                    **left_out,
+                    **late,
+                    **erased,
+                },
+                partition_key=day.isoformat(),
             )
             if reason := too_many_bad_rows(revision, configuration):
                 problems[day] = reason
+        for warning in store.source.warnings:
+            context.log.warning(warning)
         return dg.MaterializeResult(
             check_results=[
                 dg.AssetCheckResult(
@@ -72,3 +86,11 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         )
 
     return responses
+
+
+def examples_of(store: CalibrationStore, revision: DayRevision) -> tuple[QuarantinedRow, ...]:
+    """Read some of the rows that a day lost; none where their file is gone: no night needs it."""
+    try:
+        return read_examples(store.engine, store.archive, [revision])
+    except NightBlockedError:
+        return ()

@@ -5,6 +5,7 @@ The migrations under `store/migrations` create them; a test keeps the two in agr
 
 from calibration_pipeline.store.tables.bank import (
     anchor_activations,
+    anchor_candidates,
     anchor_set_items,
     anchor_sets,
     item_decisions,
@@ -14,6 +15,7 @@ from calibration_pipeline.store.tables.bank import (
 from calibration_pipeline.store.tables.base import SCHEMA, metadata
 from calibration_pipeline.store.tables.calibration import (
     calibration_states,
+    flag_decisions,
     flags,
     links,
     night_acceptances,
@@ -61,6 +63,7 @@ __all__ = [
     "alias_moves",
     "aliases",
     "anchor_activations",
+    "anchor_candidates",
     "anchor_set_items",
     "anchor_sets",
     "archive_deletions",
@@ -68,6 +71,7 @@ __all__ = [
     "calibration_states",
     "candidate_abilities",
     "candidate_map",
+    "flag_decisions",
     "flags",
     "import_batches",
     "item_decisions",

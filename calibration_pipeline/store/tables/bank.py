@@ -2,7 +2,14 @@
 
 import sqlalchemy as sa
 
-from calibration_pipeline.store.tables.base import Float, item_key, metadata, recorded_at
+from calibration_pipeline.store.tables.base import (
+    Float,
+    FloatArray,
+    Json,
+    item_key,
+    metadata,
+    recorded_at,
+)
 
 scales = sa.Table(
     "scales",
@@ -57,6 +64,10 @@ anchor_sets = sa.Table(
     sa.Column("origin", sa.Text, nullable=False, comment="Imported with a bank, or selected."),
     sa.Column("digest", sa.Text, nullable=False, comment="SHA-256 of keys and values."),
     recorded_at(),
+    sa.Column("night", sa.Date, comment="Of the state that it was selected from."),
+    sa.Column("proposed_by", sa.Text, comment="Who selected it; null for an import."),
+    sa.Column("settings", Json, comment="That it was selected by."),
+    sa.Column("remarks", Json, comment="What the selection had to say, by scale."),
     sa.CheckConstraint("origin in ('imported', 'selected')", name="origin"),
     comment="A version of the items whose parameters are held fixed.",
 )
@@ -75,10 +86,41 @@ anchor_set_items = sa.Table(
     sa.Column("discrimination", Float, nullable=False, comment="Reference, per unit of theta."),
     sa.Column("difficulty", Float, nullable=False, comment="Reference, in units of theta."),
     sa.Column("guessing", Float, nullable=False, comment="Reference, a probability."),
+    sa.Column(
+        "covariance",
+        FloatArray,
+        comment="(3 x 3, by rows) of phi, of the reference; null: taken as known.",
+    ),
     sa.ForeignKeyConstraint(
         ["item_id", "content_version"], [items.c.item_id, items.c.content_version]
     ),
     comment="The anchors of a set and their reference values.",
+)
+
+anchor_candidates = sa.Table(
+    "anchor_candidates",
+    metadata,
+    sa.Column(
+        "anchor_set_id",
+        sa.Integer,
+        sa.ForeignKey(anchor_sets.c.anchor_set_id),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    *item_key(primary_key=True),
+    sa.Column("scale", sa.Text, nullable=False),
+    sa.Column("family", sa.Text, nullable=False, comment="Content family; empty for none."),
+    sa.Column("is_present", sa.Boolean, nullable=False, comment="It was an anchor before."),
+    sa.Column("is_chosen", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, comment="Why it was chosen or not."),
+    sa.Column("stratum", sa.Integer, comment="By difficulty, from 1; null outside the pool."),
+    sa.Column("difficulty", Float, nullable=False),
+    sa.Column("difficulty_se", Float, nullable=False),
+    sa.Column("total_count", sa.BigInteger, nullable=False),
+    sa.Column("movement", Float, nullable=False, comment="Of the difficulty; NaN if unknown."),
+    sa.Column("movement_se", Float, nullable=False),
+    sa.Column("movement_margin", Float, nullable=False, comment="That it was tested against."),
+    comment="The whole pool as the selection of an anchor set saw it.",
 )
 
 anchor_activations = sa.Table(
@@ -96,5 +138,6 @@ anchor_activations = sa.Table(
     ),
     sa.Column("reason", sa.Text, nullable=False),
     recorded_at(),
+    sa.Column("decided_by", sa.Text, comment="Null for an import."),
     comment="Which anchor set is in force from which night; the latest one counts.",
 )

@@ -5,7 +5,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from calibration_pipeline.store.tables.bank import anchor_sets
+from calibration_pipeline.store.tables.bank import anchor_sets, items
 from calibration_pipeline.store.tables.base import (
     Float,
     FloatArray,
@@ -261,7 +261,32 @@ flags = sa.Table(
     sa.Column("z", Float, nullable=False, comment="In standard errors."),
     sa.Column("is_credible", sa.Boolean, nullable=False),
     sa.Column("explanation", sa.Text, nullable=False),
+    sa.Column(
+        "compared_with", sa.Text, nullable=False, server_default="", comment="What reference is."
+    ),
+    sa.Column("compared_on", sa.Date, comment="Night or day of the reference; null if undated."),
     comment="Verdicts on items: one row per item and reason.",
+)
+
+flag_decisions = sa.Table(
+    "flag_decisions",
+    metadata,
+    sa.Column("decision_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    *item_key(),
+    sa.Column("flag_reason", sa.Text, nullable=False, comment="Of the flag it is about."),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column(
+        "night", sa.Date, nullable=False, comment="Newest night whose flags the reviewer had seen."
+    ),
+    sa.Column("evidence", Float, nullable=False, comment="|z| of the flag on that night."),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    recorded_at(),
+    sa.ForeignKeyConstraint(
+        ["item_id", "content_version"], [items.c.item_id, items.c.content_version]
+    ),
+    sa.CheckConstraint("decision in ('acknowledge', 'dismiss', 'reopen')", name="decision"),
+    comment="Reviewers' decisions on flags; the newest one on an item and reason counts.",
 )
 
 links = sa.Table(
@@ -283,5 +308,8 @@ links = sa.Table(
     sa.Column("anchors_used", sa.Integer, nullable=False),
     sa.Column("anchors_left_out", Json, nullable=False, comment="Reason by anchor."),
     sa.Column("is_within_bounds", sa.Boolean, nullable=False),
+    sa.Column("slope_se", Float, nullable=False, server_default="0", comment="0: taken as known."),
+    sa.Column("intercept_se", Float, nullable=False, server_default="0"),
+    sa.Column("slope_intercept_covariance", Float, nullable=False, server_default="0"),
     comment="Linking constants by scale.",
 )

@@ -1,0 +1,70 @@
+"""What the errors of the anchors' references add to every other item's uncertainty.
+
+Anchors are held at values that are estimates themselves. A reference that is off pulls the night's
+scale with it, as strongly as the anchor's own answers tell where the scale is. Let the scale be off
+by a shift and a stretch s, so that φ moves by D s with D = ∂φ/∂s. Anchors whose references are off
+by e, and whose answers have information P, bring the scale to the weighted least squares
+
+    s = (Σ Dᵀ P D)⁻¹ Σ Dᵀ P e,
+
+and with e of covariance V that has the covariance N⁻¹ (Σ Dᵀ P V P D) N⁻¹, N = Σ Dᵀ P D. It is
+common to all items: with 288 references that are each off by .1 it is .006, with ten .03.
+"""
+
+import numpy as np
+
+from calibration_pipeline.irt.model import to_internal
+from calibration_pipeline.records import BoolArray, FloatArray
+
+
+def reference_loadings(
+    parameters: FloatArray,
+    free: BoolArray,
+    is_anchor: BoolArray,
+    reference_covariance: FloatArray,
+    information: FloatArray,
+) -> FloatArray:
+    """Change of φ per standard deviation of the two errors of the scale, ``(n_items, 3, 2)``.
+
+    An item's covariance grows by ``loadings[j] @ loadings[j].T``. What is fixed has none: an
+    anchor's own error is that of its reference.
+
+    Parameters
+    ----------
+    parameters
+        ``(n_items, 3)`` of tonight's fit, anchors at their references.
+    free
+        ``(n_items, 3)`` coordinates that were estimated.
+    is_anchor
+        ``(n_items,)``.
+    reference_covariance
+        ``(n_items, 3, 3)`` of the anchors' φ; zeros where a reference is taken as known.
+    information
+        ``(n_items, 3, 3)`` of the window's answers about φ.
+    """
+    nothing = np.zeros((len(parameters), 3, 2))
+    if not reference_covariance[is_anchor].any():
+        return nothing
+    stretches = bool(free[:, 0].any())
+    design = _design(parameters, stretches)
+    of_anchors = design[is_anchor]
+    weighted = information[is_anchor] @ of_anchors
+    normal = np.einsum("jks,jkt->st", of_anchors, weighted)
+    spread = np.einsum("jks,jkm,jmt->st", weighted, reference_covariance[is_anchor], weighted)
+    # Anchors of one difficulty, or one alone, show no stretch: that direction is left out.
+    inverse = np.linalg.pinv(normal, rcond=1e-9, hermitian=True)
+    scale_covariance = inverse @ spread @ inverse
+    values, vectors = np.linalg.eigh(0.5 * (scale_covariance + scale_covariance.T))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    nothing[:, :, : root.shape[1]] = np.where(free[:, :, None], design @ root, 0.0)
+    return nothing
+
+
+def _design(parameters: FloatArray, stretches: bool) -> FloatArray:
+    """Derivatives of φ by a shift of the scale and, with free slopes, by the log of its unit."""
+    design = np.zeros((len(parameters), 3, 2 if stretches else 1))
+    design[:, 1, 0] = 1.0
+    if stretches:
+        design[:, 0, 1] = -1.0
+        design[:, 1, 1] = to_internal(parameters)[:, 1]
+    return design

@@ -1,0 +1,96 @@
+"""How flags stand with the reviewers: what waits for one, and what somebody has decided.
+
+A decision is dated by the newest night whose flags the reviewer had seen, and holds from the next
+one on: the page of an old night tells what was open then, whenever it is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_episodes import Subject, flag_episodes
+from calibration_pipeline.records import (
+    FlagDecision,
+    FlagEpisode,
+    FlagNight,
+    FlagReview,
+    ItemKey,
+)
+
+OPEN, ACKNOWLEDGED, DISMISSED = "open", "acknowledged", "dismissed"
+RESOLVED, RETIRED = "resolved", "retired"
+ACKNOWLEDGE, DISMISS, REOPEN = "acknowledge", "dismiss", "reopen"
+DECISIONS = (ACKNOWLEDGE, DISMISS, REOPEN)
+
+
+def review_flags(
+    history: Sequence[FlagNight],
+    decisions: Sequence[FlagDecision],
+    retired: Mapping[ItemKey, date],
+    configuration: CalibrationConfiguration,
+) -> tuple[FlagReview, ...]:
+    """Say how every item's newest episode of each reason stands, by item and reason.
+
+    Parameters
+    ----------
+    history
+        Accepted nights, oldest first, up to the one that is asked about.
+    decisions
+        Those that are to count, in the order in which they were made.
+    retired
+        Items that are retired, with the first night for which they are.
+    configuration
+        What opens a flag, keeps it open, and wakes a dismissed one.
+    """
+    episodes: dict[Subject, list[FlagEpisode]] = {}
+    for episode in flag_episodes(history, configuration):
+        episodes.setdefault((episode.key, episode.reason), []).append(episode)
+    newest = {(decision.key, decision.flag_reason): decision for decision in decisions}
+    return tuple(
+        _review(found, newest.get(subject), retired.get(subject[0]), configuration)
+        for subject, found in episodes.items()
+    )
+
+
+def is_new(review: FlagReview, night: date) -> bool:
+    """Whether a flag waits for a reviewer since this very night."""
+    return review.status == OPEN and review.since == night
+
+
+def _review(
+    episodes: Sequence[FlagEpisode],
+    decision: FlagDecision | None,
+    retired_from: date | None,
+    configuration: CalibrationConfiguration,
+) -> FlagReview:
+    episode = episodes[-1]
+    if episode.resolved_on is not None:
+        return FlagReview(episode, RESOLVED, episode.resolved_on)
+    if retired_from is not None:
+        return FlagReview(episode, RETIRED, retired_from)
+    if decision is None:
+        return FlagReview(episode, OPEN, episode.opened_on)
+    if decision.decision == DISMISS:
+        return _dismissed(episodes, decision, configuration)
+    is_of_episode = decision.night >= episode.opened_on
+    if not is_of_episode:
+        return FlagReview(episode, OPEN, episode.opened_on)
+    status = ACKNOWLEDGED if decision.decision == ACKNOWLEDGE else OPEN
+    return FlagReview(episode, status, decision.night, decision)
+
+
+def _dismissed(
+    episodes: Sequence[FlagEpisode], decision: FlagDecision, configuration: CalibrationConfiguration
+) -> FlagReview:
+    """A dismissal outlives the episode: it holds until the evidence has grown enough."""
+    episode = episodes[-1]
+    enough = decision.evidence + configuration.flags.dismissal_growth
+    grew = [
+        night
+        for found in episodes
+        for night, flag in found.seen
+        if night > decision.night and abs(flag.z) >= enough
+    ]
+    if not grew:
+        return FlagReview(episode, DISMISSED, decision.night, decision)
+    return FlagReview(episode, OPEN, max(grew[0], episode.opened_on))
