@@ -63,7 +63,7 @@ def credible_movement(state: CalibrationState, earlier: CalibrationState) -> Mov
     both &= (earlier.covariance[before, 1, 1] > 0) & _was_estimated(earlier)[before]
     new_answers = state.total_counts - earlier.total_counts[before]
     both &= ~state.is_contradicted
-    # An anchor that was released is estimated for the first time: before, it stood where it was put.
+    # A released anchor is estimated for the first time: before, it stood where it was put.
     both &= ~earlier.is_anchor[before]
     change = np.full(len(state.keys), np.nan)
     restated = _difficulty_under_tonights_prior(state, earlier, both, before)
