@@ -197,7 +197,7 @@ def _run_context(settings: Settings, triggered_by: str, run_id: str) -> RunConte
         triggered_by=triggered_by,
         orchestrator_run_id=run_id,
         configuration=asdict(settings.policy)
-        | {"timezone": settings.timezone, "source": settings.source.kind},
+        | {"timezone": settings.timezone, "source": settings.source.stated},
         package_versions={name: version(name) for name in LOGGED_PACKAGES},
     )
 

@@ -135,7 +135,7 @@ class CalibrationConfiguration:
     linking_corrects_attenuation: bool = True
     linking_quadrature_nodes: int = 40
     linking_quadrature_bound: float = 4.0
-    minimum_anchors: int = 5
+    minimum_anchors: int = 20
     minimum_anchor_responses: int = 100
     anchor_rejection_z: float = 2.5
     maximum_anchor_shift: float = 0.5

@@ -1,7 +1,8 @@
 """Answers of a local day by item: of its archived revision, or of its source if it has none yet."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from typing import Any
@@ -16,7 +17,7 @@ from calibration_pipeline.records import OUTCOMES, BoolArray, DayResponses, IntA
 from calibration_pipeline.store import extraction
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.deletions import retention_cut
-from calibration_pipeline.store.quarantine import sort_out
+from calibration_pipeline.store.quarantine import SortedOut, sort_out
 from calibration_pipeline.store.sources.base import SourceView
 
 
@@ -61,6 +62,8 @@ class DayCounter:
         The pool.
     rule
         Which answers count.
+    left_out
+        Rows of the days counted so far that are, or would be, quarantined, by reason.
     """
 
     engine: sa.Engine
@@ -69,6 +72,7 @@ class DayCounter:
     view: SourceView
     bank: ItemBank
     rule: CountingRule
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def places(self, days: Sequence[date]) -> dict[date, Place]:
         """Say where the answers of each day are; a day without answers has none."""
@@ -91,10 +95,13 @@ class DayCounter:
         counts = np.zeros(self.bank.n_items, np.int64)
         if place is Place.ARCHIVE:
             read = extraction.read_day(self.engine, self.archive, day)
+            self.left_out.update(read.revision.quarantine_counts)
             counts += self._countable(*_archived_answers(read, self.bank))
         elif place is Place.SOURCE:
             for rows in extraction.whole_sessions(self.view.stream_day(day)):
-                counts += self._countable(*_answers_of_source(rows, self.bank))
+                sorted_out = sort_out(rows)
+                self.left_out.update(sorted_out.left_out["reason"].to_pylist())
+                counts += self._countable(*_answers_of_source(sorted_out, self.bank))
         return counts
 
     def _countable(self, item: IntArray, session: IntArray, outcome: NDArray[np.uint8]) -> IntArray:
@@ -144,9 +151,8 @@ def _archived_answers(day: DayResponses, bank: ItemBank) -> _Answers:
     return item, np.repeat(np.arange(len(lengths)), lengths), outcome
 
 
-def _answers_of_source(rows: pa.Table, bank: ItemBank) -> _Answers:
-    """Sort out the rows of whole sessions, as an extraction would."""
-    sorted_out = sort_out(rows)
+def _answers_of_source(sorted_out: SortedOut, bank: ItemBank) -> _Answers:
+    """Give what an extraction would keep of whole sessions."""
     kept = sorted_out.kept
     place = pc.index_in(kept["outcome"], value_set=pa.array(OUTCOMES))
     outcome = pc.fill_null(place, 0).to_numpy().astype(np.uint8)

@@ -80,8 +80,9 @@ class RehearsedAnswers:
         """Give the revision that extracting a day would record, or find recorded."""
         if day in self.days:
             return self.days[day].revision
+        engine = self._engine.execution_options(isolation_level="REPEATABLE READ")
         with (
-            self._engine.connect() as connection,
+            engine.connect() as connection,
             connection.begin(),
             self._source.view(connection, self._timezone) as view,
         ):
@@ -90,6 +91,7 @@ class RehearsedAnswers:
                 recorded = revisions.unchanged(connection, view, self._archive, day, self._timezone)
                 if recorded is not None:
                     return recorded
+                revisions.require_answers_left(connection, view, day, self._source.kind)
             writer = MemoryWriter()
             erased = suppressed(connection).erased
             under_way = extraction.DayExtraction(writer, self._key, erased)

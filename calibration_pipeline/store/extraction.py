@@ -64,7 +64,7 @@ def extract_day(
     Raises
     ------
     NightBlockedError
-        The day's answers have been deleted.
+        The day's answers have been deleted; or the source has none of them any more.
     DiskFullError, ArchiveWriteError
         There is no room, or the archive can't be written; nothing is recorded.
     LockLostError
@@ -88,6 +88,8 @@ def extract_day(
                 check_fence(connection, fence_token)
             deletions.require_kept(connection, day)
             with source.view(connection, timezone) as view:
+                if not refresh:
+                    revisions.require_answers_left(connection, view, day, source.kind)
                 return _extract(connection, view, archive, day, timezone, key)
 
 

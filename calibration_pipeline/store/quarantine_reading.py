@@ -26,6 +26,8 @@ _DIGITS = 8
 """Hexadecimal digits of a pseudonym: enough to tell rows of one session apart from others."""
 _LONGEST = 40
 _NOTHING = "–"
+# Years 1 to 9999, microseconds since 1970 UTC.
+_FIRST_MOMENT, _LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_800_000_000
 _COLUMNS = (
     "reason",
     "session_pseudonym",
@@ -191,7 +193,7 @@ def _first_rows(path: Path, name: str, wanted: Counter[str]) -> Iterator[dict[st
                 for reason in sorted(wanted):
                     rows = block.filter(pc.equal(block["reason"], reason)).slice(0, wanted[reason])
                     wanted[reason] -= rows.num_rows
-                    yield from rows.to_pylist()
+                    yield from _usual_times(rows).to_pylist()
                 if not wanted.total():
                     return
     except (OSError, pa.ArrowException) as error:
@@ -199,6 +201,15 @@ def _first_rows(path: Path, name: str, wanted: Counter[str]) -> Iterator[dict[st
         raise NightBlockedError(
             f"the archived file {name} can't be read ({reason}): restore it from a backup"
         ) from error
+
+
+def _usual_times(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave out times beyond what Python can hold: rows are quarantined for those, too."""
+    place = rows.schema.get_field_index("answered_at")
+    times = rows.column(place).cast(pa.int64())
+    is_usual = pc.and_(pc.greater_equal(times, _FIRST_MOMENT), pc.less(times, _LAST_MOMENT))
+    usual = pc.if_else(is_usual, rows.column(place), pa.scalar(None, rows.column(place).type))
+    return rows.set_column(place, rows.schema.field(place).with_nullable(True), usual)
 
 
 def _quarantined_row(day: date, row: dict[str, Any]) -> QuarantinedRow:

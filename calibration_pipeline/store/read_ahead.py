@@ -55,6 +55,8 @@ def reading_ahead(
             yield block
     finally:
         is_unwanted.set()
-        if thread.is_alive():
-            interrupt()
-        thread.join()
+        try:
+            if thread.is_alive():
+                interrupt()
+        finally:  # whoever uses the connection next must be alone with it
+            thread.join()

@@ -3,6 +3,7 @@
 Changes nothing: PostgreSQL refuses it on the connection that reads the source.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
@@ -48,6 +49,9 @@ class CountedDays:
         Days that were counted there; 0 where the state says all.
     deleted
         Days among them whose answers have been deleted.
+    left_out
+        Rows of the days counted in archive and source that are, or would be, quarantined, by
+        reason.
     undated_rows
         Rows that no night can take in, since nothing says when they were answered; None where the
         source can't have any.
@@ -60,6 +64,7 @@ class CountedDays:
     from_archive: int
     from_source: int
     deleted: int
+    left_out: Mapping[str, int]
     undated_rows: int | None
 
 
@@ -220,6 +225,7 @@ def _count(
         from_archive=by_place.count(Place.ARCHIVE),
         from_source=by_place.count(Place.SOURCE),
         deleted=by_place.count(Place.DELETED),
+        left_out=dict(counter.left_out.most_common()),
         undated_rows=None if undated is None else int(undated()),
     )
 

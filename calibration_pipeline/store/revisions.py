@@ -76,6 +76,24 @@ def unchanged(
     return _revision(row)
 
 
+def require_answers_left(connection: sa.Connection, view: SourceView, day: date, kind: str) -> None:
+    """Refuse a source that has lost all of a day: it was cleared, or is another one by mistake.
+
+    Raises
+    ------
+    NightBlockedError
+        The newest revision has answers, and the source has none.
+    """
+    newest = _newest(connection, day)
+    if newest is None or not newest.response_count or view.fingerprints(day, day)[day].row_count:
+        return
+    raise NightBlockedError(
+        f"the source ({kind}) has no answers of {day}, of which {newest.response_count} are "
+        "archived: nothing was calibrated; correct CALIBRATION_SOURCE__…, or if they are gone for "
+        "good, let the nights go on without them with --refresh"
+    )
+
+
 def record(
     connection: sa.Connection,
     archive: Archive,

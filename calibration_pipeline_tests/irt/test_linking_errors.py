@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.irt.configuration import LINKING_METHODS, EMConfiguration, LinkingMethod
 from calibration_pipeline.irt.em import fit
 from calibration_pipeline.irt.linking import (
     LinkingConstants,
@@ -18,12 +18,7 @@ from calibration_pipeline.irt.linking_chain import ChainedLink, join_links
 from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
 from calibration_pipeline.irt.linking_errors import LinkingInfluence, linking_influence
 from calibration_pipeline.irt.linking_estimates import CommonItems, link_plainly
-from calibration_pipeline.irt.linking_methods import (
-    LINKING_METHODS,
-    LinkingMethod,
-    estimate_constants,
-    mean_mean,
-)
+from calibration_pipeline.irt.linking_methods import estimate_constants, mean_mean
 from calibration_pipeline.irt.model import (
     FloatArray,
     from_internal,

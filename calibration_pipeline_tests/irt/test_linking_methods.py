@@ -8,14 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calibration_pipeline.irt.configuration import LINKING_METHODS, LinkingMethod
 from calibration_pipeline.irt.linking import LinkingConstants, transform_items
 from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
-from calibration_pipeline.irt.linking_methods import (
-    CURVE_METHODS,
-    LINKING_METHODS,
-    LinkingMethod,
-    estimate_constants,
-)
+from calibration_pipeline.irt.linking_methods import CURVE_METHODS, estimate_constants
 from calibration_pipeline_tests.irt.common_items import equateirt_pair, kolen_brennan
 from calibration_pipeline_tests.reference_data import reference_file
 from calibration_pipeline_tests.simulated import draw_items

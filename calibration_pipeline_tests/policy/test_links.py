@@ -16,7 +16,7 @@ from calibration_pipeline.records import Flag, ScaleLink
 from calibration_pipeline_tests.policy.states import make_scale, make_state
 from calibration_pipeline_tests.simulated import draw_items, make_bank
 
-SETTINGS = CalibrationConfiguration()
+SETTINGS = CalibrationConfiguration(minimum_anchors=5)
 EXACT = replace(SETTINGS, linking_corrects_attenuation=False)
 """For shadows that are said to have errors, and have none."""
 BANK = make_bank(30)

@@ -18,7 +18,7 @@ from calibration_pipeline.errors import (
     UnknownCandidateError,
 )
 from calibration_pipeline.store import abilities, forgetting, states
-from calibration_pipeline.store import archive as archive_module
+from calibration_pipeline.store import archive_files as archive_module
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_format import ARCHIVE_SCHEMA, PSEUDONYM
 from calibration_pipeline.store.deletions import nights_touched_by_erasure
@@ -406,7 +406,9 @@ def kill(*_: object, **__: object) -> None:
     raise Killed
 
 
-@pytest.mark.parametrize("place", ["_remove", "suppression.suppress", "suppression.remember"])
+@pytest.mark.parametrize(
+    "place", ["Forgetting._remove", "suppression.suppress", "suppression.remember"]
+)
 def test_an_erasure_killed_before_the_commit_did_nothing_and_can_be_done_again(
     engine: sa.Engine,
     archive: Archive,

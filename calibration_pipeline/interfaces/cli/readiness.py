@@ -15,6 +15,7 @@ from calibration_pipeline.interfaces.cli.console import json_option, print_json,
 from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.quarantine_reasons import in_words
 from calibration_pipeline.policy.readiness import (
     GroupReadiness,
     ItemOutlook,
@@ -172,6 +173,13 @@ def _facts(readiness: Readiness, found: CountedAnswers) -> dict[str, Any]:
     }
     if days.since is not None:
         facts["in all"] = f"since {days.since}; `--since D` counts earlier days too"
+    if days.left_out:
+        facts["rows left out there"] = "; ".join(
+            f"{count_text(rows)} {reason}" for reason, rows in days.left_out.items()
+        )
+        bad = next((reason for reason in days.left_out if not in_words(reason).is_harmless), None)
+        if bad is not None:
+            facts["what to do"] = f"{bad}: {in_words(bad).remedy}"
     if days.undated_rows is not None:
         facts["rows that no night can take in"] = days.undated_rows
     return facts

@@ -106,7 +106,7 @@ def judge_night(
         return "rejected", "; ".join(state.reasons), counts
     version = store.version_of(state)
     if version is not None:
-        notes = [*state.reasons, *filter(None, [store.held_back(version)])]
+        notes = [*state.reasons, *filter(None, [store.held_back(version)]), *store.source.warnings]
         return "completed", "; ".join(notes), counts | {"version": version}
     if counts["items_refitted"] == 0:
         return "completed_empty", "no item has enough responses in the window", counts

@@ -1,10 +1,11 @@
 """Which source the answers come from, and how it is read."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 SourceKind = Literal["response_log", "attempt", "student_attempts", "practice", "files"]
 AnswerCode = Literal["right", "wrong", "omitted", "not_reached", "invalid"]
@@ -67,6 +68,22 @@ class SourceConfiguration:
     session_gap_minutes: int = 30
     naive_timezone: str | None = None
     statement_timeout_seconds: int = 900
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What decides which rows are read and what they mean; without places and secrets."""
+        return {
+            "kind": self.kind,
+            "names": dict(self.names),
+            "codes": dict(self.codes),
+            "session_gap_minutes": self.session_gap_minutes,
+            "naive_timezone": self.naive_timezone,
+        }
+
+    @property
+    def meaning(self) -> str:
+        """The same as one text."""
+        return json.dumps(self.stated, sort_keys=True)
 
     @property
     def session_gap(self) -> timedelta:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -19,10 +20,11 @@ from calibration_pipeline.store.sources.base import (
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline.store.sources.normalising import (
     BANK_SCHEMA,
+    LONGEST_SESSION,
     Normaliser,
-    scratch_database,
 )
 from calibration_pipeline.store.sources.raw import RawReader, RawView
+from calibration_pipeline.store.sources.scratch import scratch_database
 from calibration_pipeline.store.tables import items
 
 _ONE_DAY = timedelta(days=1)
@@ -85,11 +87,16 @@ class DerivedView:
         self._timezone = timezone
         self._configuration = configuration
         self._scratch = scratch
+        self._meaning = configuration.meaning
         # A session may begin the day before or end the day after: no session is longer than a day.
         self._reach = timedelta(0) if raw.is_dated_by_session else _ONE_DAY
 
     def fingerprints(self, first: date, last: date) -> dict[date, Fingerprint]:
-        """See `SourceView`. The rows of the days on either side are part of a day's checksum."""
+        """See `SourceView`.
+
+        The rows of the days on either side are part of a day's checksum, and so is what rows mean:
+        a day that was read under other settings is read again.
+        """
         around = days_between(first - self._reach, last + self._reach)
         bounds = day_bounds(around, self._timezone)
         bank = self._bank()
@@ -97,13 +104,12 @@ class DerivedView:
             zip(bank["item_id"].to_pylist(), bank["content_version"].to_pylist(), strict=True)
         )
         found = dict(zip(around, self._raw.fingerprints(bounds, known), strict=True))
-        if not self._reach:
-            return found
+        reach = (-1, 0, 1) if self._reach else (0,)
         return {
             day: Fingerprint(
                 found[day].row_count,
                 found[day].latest_ingested_at,
-                _combined([found[day + n * _ONE_DAY] for n in (-1, 0, 1)]),
+                _combined(self._meaning, [found[day + n * _ONE_DAY] for n in reach]),
             )
             for day in days_between(first, last)
         }
@@ -112,9 +118,15 @@ class DerivedView:
         self, first: date, last: date, since: datetime | None
     ) -> dict[date, datetime]:
         """See `SourceView`."""
-        days = days_between(first, last)
-        found = self._raw.late_arrivals(day_bounds(days, self._timezone), since)
-        return {day: latest for day, latest in zip(days, found, strict=True) if latest}
+        days = days_between(first, last + self._reach)
+        arrived = self._raw.late_arrivals(day_bounds(days, self._timezone), since)
+        found: dict[date, datetime] = {}
+        for day, latest in zip(days, arrived, strict=True):
+            # The session may have begun the day before.
+            for own in {day, day - self._reach}:
+                if latest is not None:
+                    found[own] = max(latest, found.get(own, latest))
+        return {day: found[day] for day in sorted(found) if first <= day <= last}
 
     def stream_day(self, day: date) -> Iterator[pa.Table]:
         """See `SourceView`."""
@@ -126,7 +138,9 @@ class DerivedView:
             )
             for block in self._raw.stream(first, last):
                 normaliser.add(block)
-            yield from normaliser.sessions_of(*day_bounds([day], self._timezone))
+            longest = LONGEST_SESSION if self._reach else None
+            begin, end = day_bounds([day], self._timezone)
+            yield from normaliser.sessions_of(begin, end, longest)
 
     def undated_rows(self) -> int:
         """Count rows that no night can take in: nothing says when they were answered."""
@@ -135,23 +149,28 @@ class DerivedView:
     def _bank(self) -> pa.Table:
         """Items, each version with the time in which it was its item's newest."""
         i = items.c
-        place = sa.func.row_number().over(partition_by=i.item_id, order_by=i.content_version)
-        next_came = sa.func.lead(i.recorded_at).over(
-            partition_by=i.item_id, order_by=i.content_version
+        query = sa.select(i.item_id, i.content_version, i.recorded_at).order_by(
+            i.item_id, i.recorded_at, i.content_version
         )
-        rows = self._store.execute(
-            sa.select(
-                i.item_id,
-                i.content_version,
-                sa.case((place == 1, _EVER), else_=i.recorded_at).label("valid_from"),
-                sa.func.coalesce(next_came, _NEVER).label("valid_to"),
-            )
-        )
-        return pa.Table.from_pylist([dict(row._mapping) for row in rows], BANK_SCHEMA)
+        rows: list[dict[str, Any]] = []
+        newest: dict[str, dict[str, Any]] = {}  # of each item, as far as the rows have come
+        for item_id, version, recorded_at in self._store.execute(query):
+            row = {"item_id": item_id, "content_version": version, "valid_from": _EVER}
+            before = newest.get(item_id)
+            if before is None or version > before["content_version"]:
+                if before is not None:
+                    before["valid_to"] = row["valid_from"] = recorded_at
+                newest[item_id] = row | {"valid_to": _NEVER}
+                rows.append(newest[item_id])
+            else:  # imported after a later one: it never was the newest
+                rows.append(row | {"valid_from": _NEVER, "valid_to": _NEVER})
+        return pa.Table.from_pylist(rows, BANK_SCHEMA)
 
 
-def _combined(parts: list[Fingerprint]) -> int:
-    """Give a checksum of several in their order, within PostgreSQL's bigint."""
-    text = ",".join(f"{part.row_count}:{part.checksum}" for part in parts)
+def _combined(meaning: str, parts: list[Fingerprint]) -> int:
+    """Give a checksum of several in their order, within PostgreSQL's bigint; 0 of no rows."""
+    if not any(part.row_count for part in parts):
+        return 0
+    text = ",".join([meaning, *(f"{part.row_count}:{part.checksum}" for part in parts)])
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)

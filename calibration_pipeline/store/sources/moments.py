@@ -9,7 +9,8 @@ _MACROS = r"""
 CREATE MACRO states_offset(t) AS
     regexp_matches(t, '\d\d:\d\d.*(Z|z|[+-]\d\d(:?\d\d)?)$');
 CREATE MACRO finite(m) AS CASE WHEN isfinite(m) THEN m END;
-CREATE MACRO moment(t) AS finite(CASE
+CREATE MACRO usual(m) AS CASE WHEN year(finite(m)) BETWEEN 1 AND 9999 THEN m END;
+CREATE MACRO moment(t) AS usual(CASE
     WHEN states_offset(t) THEN try_cast(t AS TIMESTAMPTZ)
     WHEN naive_zone() IS NOT NULL THEN timezone(naive_zone(), try_cast(t AS TIMESTAMP))
 END);

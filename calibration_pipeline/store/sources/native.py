@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from calibration_pipeline.store.copy import driver_connection
 from calibration_pipeline.store.read_ahead import reading_ahead
 from calibration_pipeline.store.sources.base import EMPTY, Fingerprint, day_bounds, days_between
-from calibration_pipeline.store.sources.native_rows import Tally
-from calibration_pipeline.store.sources.native_stream import SLICE_ROWS, plan_day, stream_slices
+
+SLICE_ROWS = 50_000
+"""Rows of a block, about; some 200 bytes each while it is read and ordered."""
 
 # Uses response_log_session_started_at_idx. Whether the bank knows the item is part of the hash:
 # importing the item later changes what the day's extraction gives. The outcome seeds the hash, so
@@ -120,6 +121,10 @@ class NativeView:
         slice_rows
             Rows of a block, about; memory stays within a few blocks.
         """
+        # Here, and not above: numba takes longer to import than `calibrate status` may.
+        from calibration_pipeline.store.sources.native_rows import Tally
+        from calibration_pipeline.store.sources.native_stream import plan_day, stream_slices
+
         connection = self._connection
         for setting in _READING:
             connection.execute(sa.text(setting))

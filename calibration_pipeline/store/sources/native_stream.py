@@ -21,10 +21,8 @@ from calibration_pipeline.store.copy import copying, driver_connection
 from calibration_pipeline.store.sources.native_decoding import last_session
 from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows
 
-SLICE_ROWS = 50_000
-"""A block's; some 200 bytes each while it is read and ordered."""
 _LARGEST_SLICE = 4
-"""Times `SLICE_ROWS`: a minute with more is ordered by PostgreSQL, which has a disk to do it on."""
+"""Times a slice's rows: a minute with more is ordered by PostgreSQL, which has a disk to do it on."""
 _HEAD_BYTES, _TAIL_BYTES = 19, 2
 
 Block = tuple[NDArray[np.uint8], int]
@@ -76,7 +74,7 @@ class DayPlan:
 
 
 def plan_day(
-    connection: sa.Connection, first: datetime, last: datetime, slice_rows: int = SLICE_ROWS
+    connection: sa.Connection, first: datetime, last: datetime, slice_rows: int
 ) -> DayPlan:
     """Cut a day into slices of about `slice_rows` rows; none if it has no rows."""
     *slots, several = connection.execute(sa.text(_SLOTS), {"first": first, "last": last})
@@ -95,7 +93,7 @@ def plan_day(
 
 
 def stream_slices(
-    connection: sa.Connection, slices: Sequence[Slice], slice_rows: int = SLICE_ROWS
+    connection: sa.Connection, slices: Sequence[Slice], slice_rows: int
 ) -> Generator[CopiedRows, None, None]:
     """Give the rows of each slice, in one block; of one that is far too large in several.
 

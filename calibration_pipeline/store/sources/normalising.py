@@ -6,15 +6,17 @@ candidate in order, and a day may be larger than memory.
 
 **Sessions.** One that the source states with its start is taken as it is. Otherwise a session is a
 run of a candidate's answers (or of a stated session's) without a pause longer than the gap, and
-begins with its first answer. None lasts longer than `LONGEST_SESSION`: so whichever of two days is
-looked at, both see the whole session, and each answer is in the same one of them.
+begins with its first answer. A row that names neither is one by itself.
+
+**Every row on exactly one day.** A day sees the rows of the days on either side. A session of up to
+`LONGEST_SESSION` is seen whole by the day on which it began, and by any other on which one of its
+rows is placed: they agree whose it is. Of a longer one no day may see the whole, so it is nobody's
+session: each of its rows is quarantined on the day on which the row itself is placed.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -44,7 +46,6 @@ BANK_SCHEMA = pa.schema(
 )
 """Items of the bank, and when an answer that states no version is one to which."""
 
-_MEMORY = "256MB"
 _BLOCK_ROWS = 2**16
 _REASON_NUMBERS = {reason: number for number, reason in enumerate(ROW_REASONS, start=1)}
 
@@ -63,13 +64,14 @@ CREATE MACRO id_of(t) AS CASE WHEN contains(t, chr(0)) THEN '' ELSE coalesce(t, 
 _READ = """
 CREATE TABLE answers AS
 WITH texts AS (
-    SELECT nullif(id_of(session_id), '') AS stated_session,
+    SELECT row_number,
+           nullif(id_of(session_id), '') AS stated_session,
            id_of(candidate_id) AS candidate_id,
            id_of(item_id) AS item_id,
            moment(session_started_at) AS stated_start,
            moment(answered_at) AS answered_at,
            moment(logged_at) AS logged_at,
-           coalesce(moment(answered_at), moment(dated_at), moment(session_started_at), $first)
+           coalesce(moment(dated_at), moment(answered_at), moment(session_started_at), $first)
                AS placed_at,
            try_cast(content_version AS INTEGER) AS stated_version,
            nullif(lower(trim(coalesce(code, ''))), '') AS code,
@@ -81,7 +83,8 @@ WITH texts AS (
            population_group,
            engine_version,
            CASE WHEN problem IS NOT NULL THEN problem
-                WHEN contains(concat(session_id, candidate_id, item_id), chr(0))
+                WHEN contains(concat(session_id, candidate_id, item_id, option_selected,
+                                     population_group, engine_version), chr(0))
                     THEN 'malformed_answer'
                 WHEN coalesce(candidate_id, '') = '' OR coalesce(item_id, '') = ''
                     THEN 'missing_id'
@@ -99,9 +102,10 @@ SELECT t.* EXCLUDE (stated_version, states_version, text_problem),
        CASE WHEN text_problem IS NOT NULL THEN text_problem
             WHEN v.item_id IS NULL AND n.item_id IS NULL THEN 'unknown_item'
             WHEN t.stated_outcome NOT IN (SELECT outcome FROM outcomes) THEN 'unknown_outcome'
-            WHEN coalesce(t.stated_outcome, $scored) <> $scored THEN NULL
-            WHEN t.code IS NULL THEN 'null_score'
-            WHEN c.code IS NULL THEN 'non_binary_score'
+            WHEN coalesce(t.stated_outcome, $scored) = $scored AND t.code IS NULL
+                THEN 'null_score'
+            WHEN coalesce(t.stated_outcome, $scored) = $scored AND c.code IS NULL
+                THEN 'non_binary_score'
             WHEN t.answered_at > coalesce(t.logged_at, $now) + $tolerance THEN 'future_timestamp'
        END AS problem
 FROM texts AS t
@@ -115,40 +119,52 @@ LEFT JOIN bank AS n
 
 # Peers of a moment are in one frame, so that answers of the same moment are in one session.
 _DAY = """
-WITH keyed AS (
+WITH started AS (
     SELECT *,
-           CASE WHEN stated_session IS NULL THEN 'c' || candidate_id
-                ELSE 's' || stated_session END AS key,
-           CASE WHEN stated_session IS NULL THEN $gap ELSE $stated_gap END AS gap
+           CASE WHEN stated_session IS NOT NULL
+                THEN coalesce(stated_start, min(stated_start) OVER (PARTITION BY stated_session))
+           END AS start
     FROM answers
+), keyed AS (
+    SELECT *,
+           CASE WHEN stated_session IS NOT NULL
+                    THEN 's' || stated_session || coalesce('@' || epoch_us(start), '')
+                WHEN candidate_id <> '' THEN 'c' || candidate_id
+                ELSE 'r' || row_number END AS key,
+           CASE WHEN stated_session IS NULL THEN $gap ELSE $stated_gap END AS gap,
+           start >= $first AND start < $last AND coalesce(
+               min(start) FILTER (start >= $first AND start < $last) OVER same
+               <> max(start) FILTER (start >= $first AND start < $last) OVER same, false)
+               AS has_two_starts
+    FROM started
+    WINDOW same AS (PARTITION BY stated_session)
 ), paused AS (
     SELECT *,
-           min(stated_start) OVER (PARTITION BY key) AS first_start,
            CASE WHEN placed_at - lag(placed_at) OVER (PARTITION BY key ORDER BY placed_at) <= gap
                 THEN 0 ELSE 1 END AS follows_pause
     FROM keyed
 ), numbered AS (
     SELECT *,
-           CASE WHEN first_start IS NULL
+           CASE WHEN start IS NULL
                 THEN sum(follows_pause) OVER (PARTITION BY key ORDER BY placed_at) END AS run
     FROM paused
 ), sessions AS (
     SELECT *,
-           coalesce(first_start, min(placed_at) OVER session) AS session_started_at,
-           coalesce(min(stated_start) OVER session <> max(stated_start) OVER session, false)
+           coalesce(start, min(placed_at) OVER session) AS session_started_at,
+           has_two_starts
            OR coalesce(min(nullif(candidate_id, '')) OVER session
                        <> max(nullif(candidate_id, '')) OVER session, false) AS is_inconsistent,
-           first_start IS NULL
-           AND max(placed_at) OVER session - min(placed_at) OVER session > $longest AS is_too_long
+           coalesce(greatest(max(placed_at) OVER session, start)
+                    - least(min(placed_at) OVER session, start) > $longest, false) AS is_too_long
     FROM numbered
     WINDOW session AS (PARTITION BY key, run)
 )
-SELECT CAST(coalesce(r.number, CASE WHEN is_inconsistent THEN $inconsistent
-                                    WHEN is_too_long THEN $too_long ELSE 0 END) AS TINYINT)
+SELECT CAST(coalesce(r.number, CASE WHEN is_too_long THEN $too_long
+                                    WHEN is_inconsistent THEN $inconsistent ELSE 0 END) AS TINYINT)
            AS reason,
        CASE WHEN stated_session IS NULL
                 THEN candidate_id || '/' || epoch_us(session_started_at)
-            WHEN first_start IS NULL THEN stated_session || '@' || epoch_us(session_started_at)
+            WHEN start IS NULL THEN stated_session || '@' || epoch_us(session_started_at)
             ELSE stated_session END AS session_id,
        candidate_id, session_started_at, item_id, CAST(content_version AS INTEGER)
            AS content_version,
@@ -156,7 +172,8 @@ SELECT CAST(coalesce(r.number, CASE WHEN is_inconsistent THEN $inconsistent
        theta_at_presentation, population_group, engine_version,
        CASE WHEN outcome = $scored THEN NULL ELSE outcome END AS outcome
 FROM sessions LEFT JOIN reasons AS r ON r.reason = sessions.problem
-WHERE session_started_at >= $first AND session_started_at < $last
+WHERE CASE WHEN is_too_long THEN placed_at ELSE session_started_at END >= $first
+  AND CASE WHEN is_too_long THEN placed_at ELSE session_started_at END < $last
 ORDER BY session_started_at, session_id, position NULLS LAST, answered_at NULLS LAST, item_id,
          content_version, reason, score, outcome, time_on_task_ms, option_selected,
          theta_at_presentation, population_group, engine_version
@@ -191,7 +208,9 @@ class Normaliser:
         define_moments(connection, configuration.naive_timezone)
         connection.execute(_MACROS)
         columns = ", ".join(f"{name} VARCHAR" for name in RAW_COLUMNS)
-        connection.execute(f"CREATE TABLE raw ({columns})")
+        connection.execute("CREATE SEQUENCE row_numbers")
+        number = "row_number BIGINT DEFAULT nextval('row_numbers')"
+        connection.execute(f"CREATE TABLE raw ({number}, {columns})")
         self._create("bank", bank)
         self._create("codes", _codes(configuration))
         self._create("outcomes", pa.table({"outcome": OUTCOMES}))
@@ -217,13 +236,18 @@ class Normaliser:
         with self._registered(rows):
             self._connection.execute("INSERT INTO raw BY NAME FROM incoming")
 
-    def sessions_of(self, first: datetime, last: datetime) -> Iterator[pa.Table]:
+    def sessions_of(
+        self, first: datetime, last: datetime, longest: timedelta | None = LONGEST_SESSION
+    ) -> Iterator[pa.Table]:
         """Give the rows of the sessions that began from one moment to before another.
 
         Parameters
         ----------
         first, last
-            Around them, rows must have been added for `LONGEST_SESSION` and `LONGEST_GAP` more.
+            Around them, rows must have been added for `longest` and `LONGEST_GAP` more.
+        longest
+            No session lasts longer. None where all rows were placed by their session's start: then
+            all of a session's rows are there, however long it is.
 
         Yields
         ------
@@ -239,30 +263,13 @@ class Normaliser:
                 "last": last,
                 "gap": self._configuration.session_gap,
                 "stated_gap": LONGEST_GAP,
-                "longest": LONGEST_SESSION,
+                "longest": longest,
                 "inconsistent": _REASON_NUMBERS["session_inconsistent"],
                 "too_long": _REASON_NUMBERS["session_too_long"],
             },
         )
         for batch in found.to_arrow_reader(_BLOCK_ROWS):
             yield pa.Table.from_batches([batch]).cast(ROW_SCHEMA)
-
-
-@contextmanager
-def scratch_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty DuckDB in a private folder, which is removed afterwards."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="day-") as place:
-        options: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": _MEMORY,
-            "temp_directory": f"{place}/spilled",
-            # Nothing is fetched from anywhere.
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        with duckdb.connect(f"{place}/rows.duckdb", config=options) as connection:
-            connection.execute("SET preserve_insertion_order = false")
-            yield connection
 
 
 def _codes(configuration: SourceConfiguration) -> pa.Table:

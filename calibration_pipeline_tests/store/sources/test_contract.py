@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.bank import import_bank
@@ -261,6 +262,32 @@ def test_the_order_of_the_source_does_not_matter(site: Site) -> None:
     site.filler.fill(answers[::-1])
     again = site.extract(archive="elsewhere")
     assert (again.digest, again.revision) == (found.digest, found.revision)
+
+
+def test_a_setting_that_is_corrected_changes_the_days_that_it_is_about(site: Site) -> None:
+    answers = [*sitting("ann"), *sitting("ann", "2026-03-10T11:45:00+00:00", items="i10 i2")]
+    site.filler.fill(answers)
+    before = site.extract()
+    wider = {"session_gap_minutes": 200, "codes": {"Z": "right"}}
+    place = Archive(site.home / "archive")
+    source = site.source(**wider)
+    assert changed_days(site.engine, place, DAY, DAY, ZURICH, source) == [DAY]
+    after = site.extract(**wider)
+    stated = site.filler.has_sessions
+    assert (before.session_count, after.session_count) == (2, 2 if stated else 1)
+
+
+def test_a_source_that_has_lost_a_day_stops_the_night(site: Site) -> None:
+    site.filler.fill(sitting("ann"))
+    first = site.extract()
+    site.filler.fill(sitting("ann", "2026-03-20T11:00:00+00:00"))
+    with pytest.raises(
+        NightBlockedError, match=f"has no answers of {DAY}, of which 3 are archived"
+    ):
+        site.extract()
+    place = Archive(site.home / "archive")
+    gone = extract_day(site.engine, place, DAY, ZURICH, KEY, refresh=True, source=site.source())
+    assert (gone.revision, gone.response_count) == (first.revision + 1, 0)
 
 
 def test_a_source_without_answers(site: Site) -> None:

@@ -150,27 +150,16 @@ def test_a_catalogue_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None
     assert "can't be made" in warning
 
 
-def test_rows_lie_with_their_session_if_every_file_states_it(
-    tmp_path: Path, files_read: list[str]
-) -> None:
+def test_a_row_without_a_readable_time_lies_where_its_session_began(tmp_path: Path) -> None:
     folder, catalogue = tmp_path / "answers", tmp_path / "files.json"
     header = f"{HEADER},session_id,session_started_at"
     start = "2026-03-10T23:50:00Z"
     write(folder / "a.csv", [f"ann,i1,1,2026-03-11T00:10:00Z,s1,{start}"], header)
     write(folder / "b.csv", [f"bob,i1,1,half past,s2,{start}"], header)
     with reader(folder, catalogue).view("") as view:
-        assert view.is_dated_by_session
-        assert [each.row_count for each in view.fingerprints(BOUNDS, KNOWN)] == [0, 2, 0]
-        dated = [(row["candidate_id"], row["dated_at"]) for row in rows(view, BOUNDS[1:3])]
+        assert [each.row_count for each in view.fingerprints(BOUNDS, KNOWN)] == [0, 1, 1]
+        dated = [(row["candidate_id"], row["dated_at"]) for row in rows(view, BOUNDS[1:4])]
     assert dated == [("ann", None), ("bob", "2026-03-10T23:50:00.000000+00:00")]
-    write(folder / "c.csv", [f"cy,i1,1,{NOON}"])
-    files_read.clear()
-    with reader(folder, catalogue).view("") as view:
-        assert not view.is_dated_by_session
-        assert [each.row_count for each in view.fingerprints(BOUNDS, KNOWN)] == [0, 2, 1]
-        dated = [(row["candidate_id"], row["dated_at"]) for row in rows(view, BOUNDS[2:4])]
-    assert dated == [("ann", None)]
-    assert files_read == ["a.csv", "b.csv", "c.csv", "a.csv"]
 
 
 def test_where_one_file_is_damaged_the_others_are_remembered(

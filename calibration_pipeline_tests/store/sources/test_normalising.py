@@ -1,5 +1,7 @@
 """Text into rows, and rows into sessions: what all sources have in common."""
 
+import os
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from calibration_pipeline.store.sources.base import ROW_REASONS, ROW_SCHEMA, day_bounds
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
@@ -15,10 +19,11 @@ from calibration_pipeline.store.sources.normalising import (
     LONGEST_GAP,
     LONGEST_SESSION,
     Normaliser,
-    scratch_database,
 )
 from calibration_pipeline.store.sources.raw import RAW_COLUMNS, RAW_SCHEMA
+from calibration_pipeline.store.sources.scratch import remove_leftovers, scratch_database
 
+ONE_DAY = timedelta(days=1)
 ZURICH = ZoneInfo("Europe/Zurich")
 DAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -86,6 +91,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"candidate_id": ""}, "missing_id"),
     ({"item_id": None}, "missing_id"),
     ({"item_id": "i1\0"}, "malformed_answer"),
+    ({"population_group": "A\0B"}, "malformed_answer"),
+    ({"answered_at": "58158-01-01T00:00:00+00:00"}, "unreadable_timestamp"),
+    ({"code": "omitted", "logged_at": "2026-03-10T11:54:00+00:00"}, "future_timestamp"),
     ({"problem": "malformed_answer"}, "malformed_answer"),
     ({"item_id": "i9"}, "unknown_item"),
     ({"item_id": "i1", "content_version": "2"}, "unknown_item"),
@@ -189,6 +197,65 @@ def test_what_cannot_be_read_of_the_rest_is_absent(tmp_path: Path) -> None:
     assert row["theta_at_presentation"] == -0.5
 
 
+def seen_by_day(
+    tmp_path: Path, rows: list[dict[str, Any]], days: int
+) -> list[list[dict[str, Any]]]:
+    """What each of some days gives, from the day before `DAY` on: it is shown three days."""
+    found = []
+    for n in range(-1, days - 1):
+        day = DAY + timedelta(days=n)
+        first, *_, last = day_bounds([day - ONE_DAY, day, day + ONE_DAY], ZURICH)
+        shown = [row for row in rows if first <= datetime.fromisoformat(placed(row)) < last]
+        found.append(rows_of(tmp_path, *shown, day=day))
+    return found
+
+
+def placed(row: dict[str, Any]) -> str:
+    return str(row["dated_at"] or row["answered_at"])
+
+
+MINUTES = st.one_of(
+    st.integers(0, 5 * 24 * 60), st.sampled_from([0, 1439, 1440, 1441, 2880, 4319, 4320])
+)
+HOSTILE_ROWS = st.builds(
+    lambda minute, candidate, session, start, code: answered(
+        datetime(2026, 3, 8, 23, tzinfo=UTC) + timedelta(minutes=minute),
+        candidate_id=candidate,
+        session_id=session,
+        session_started_at=None
+        if start is None
+        else (datetime(2026, 3, 8, 23, tzinfo=UTC) + timedelta(minutes=start)).isoformat(),
+        code=code,
+    ),
+    MINUTES,
+    st.sampled_from(["ann", "ann", "bob", "", None]),
+    st.sampled_from([None, None, "s1", "s2"]),
+    st.one_of(st.none(), MINUTES),
+    st.sampled_from(["0", "1", "2", None]),
+)
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(HOSTILE_ROWS, max_size=12),
+    steps=st.lists(st.sampled_from([5, 29, 30, 239, 600]), max_size=60),
+)
+def test_every_row_is_given_on_exactly_one_day(
+    tmp_path: Path, rows: list[dict[str, Any]], steps: list[int]
+) -> None:
+    """However long its session, whatever it states, and from whichever day it is looked at."""
+    moment = datetime(2026, 3, 9, 20, tzinfo=UTC)
+    for step in steps:  # somebody who goes on and on
+        moment += timedelta(minutes=step)
+        rows.append(answered(moment, candidate_id="cy"))
+    tagged = [row | {"option_selected": str(n)} for n, row in enumerate(rows)]
+    span = (datetime.fromisoformat(placed(tagged[-1])) - NOON).days + 8 if tagged else 8
+    found = [row for day in seen_by_day(tmp_path, tagged, days=span) for row in day]
+    assert sorted(int(row["option_selected"]) for row in found) == list(range(len(tagged)))
+
+
 class TestSessions:
     """Which answers belong together, and to which day."""
 
@@ -263,15 +330,39 @@ class TestSessions:
         rows = [answered(NOON, session_id="s", candidate_id=name) for name in ("ann", "bob")]
         assert reasons(rows_of(tmp_path, *rows)) == ["session_inconsistent"] * 2
 
+    def test_rows_without_candidate_and_session_are_nobodys_session(self, tmp_path: Path) -> None:
+        rows = [answered(NOON + timedelta(minutes=m), candidate_id=None) for m in (0, 1, 2)]
+        found = rows_of(tmp_path, *rows)
+        assert len({row["session_id"] + str(row["session_started_at"]) for row in found}) == 3
+
+    def test_a_start_without_a_session_says_nothing(self, tmp_path: Path) -> None:
+        start = (NOON - timedelta(hours=2)).isoformat()
+        found = rows_of(tmp_path, answered(NOON, session_started_at=start))
+        assert [row["session_started_at"] for row in found] == [NOON]
+
+    def test_a_session_id_may_be_used_again_on_another_day(self, tmp_path: Path) -> None:
+        rows = [
+            answered(moment, session_id="room 1", session_started_at=moment.isoformat())
+            for moment in (NOON, NOON + timedelta(days=1))
+        ]
+        found = seen_by_day(tmp_path, rows, days=3)
+        assert [reasons(day) for day in found] == [[], [""], [""]]
+
+    def test_a_session_has_one_start(self, tmp_path: Path) -> None:
+        rows = [
+            answered(NOON, session_id="s", session_started_at=(NOON - gap).isoformat())
+            for gap in (timedelta(0), timedelta(minutes=1))
+        ]
+        assert reasons(rows_of(tmp_path, *rows)) == ["session_inconsistent"] * 2
+
     def test_nobody_answers_all_day(self, tmp_path: Path) -> None:
         """Whichever day is looked at, such a session is told once, and by the day it began."""
         first, _ = day_bounds([DAY], ZURICH)
         step = timedelta(minutes=29)
-        rows = [answered(first + n * step) for n in range(120)]  # 58 hours
-        found = rows_of(tmp_path, *rows)
-        assert set(reasons(found)) == {"session_too_long"}
-        for days in (1, 2):
-            assert rows_of(tmp_path, *rows, day=DAY + timedelta(days=days)) == []
+        rows = [answered(first + n * step) for n in range(200)]  # four days
+        found = seen_by_day(tmp_path, rows, days=6)
+        assert set(reasons([row for day in found for row in day])) == {"session_too_long"}
+        assert [len(day) for day in found] == [0, 50, 50, 49, 50, 1]
         rows = [answered(first + n * step) for n in range(LONGEST_SESSION // step)]
         assert set(reasons(rows_of(tmp_path, *rows))) == {""}
 
@@ -296,3 +387,16 @@ def test_nothing_is_left_in_the_scratch_folder(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     assert list(scratch.iterdir()) == []
     assert scratch.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "day-killed"
+    left.mkdir()
+    (left / "rows.duckdb").write_text("of people")
+    remove_leftovers(tmp_path)
+    assert left.exists()  # it may be under way
+    long_ago = time.time() - 4000
+    for path in (left / "rows.duckdb", left):
+        os.utime(path, (long_ago, long_ago))
+    remove_leftovers(tmp_path)
+    assert not left.exists()

@@ -70,10 +70,7 @@ class Catalogue:
 
 
 def _entry(summary: FileSummary) -> dict[str, Any]:
-    entry = {
-        name: getattr(summary, name)
-        for name in ("size", "modified_ns", "states_sessions", "is_by_session", "undated_us")
-    }
+    entry = {name: getattr(summary, name) for name in ("size", "modified_ns", "undated_us")}
     cells = [
         [number, cell.row_count, cell.checksum, cell.latest_logged, cell.latest_late]
         for number, cell in summary.cells.items()

@@ -37,7 +37,7 @@ CREATE MACRO version_of(t) AS CAST(try_cast(t AS INTEGER) AS VARCHAR);
 # A row whose version is no number is one of no item that a bank could know.
 _SUMMARY = """
 WITH placed AS (
-    SELECT place_by({first_choice}, {second_choice}) AS place,
+    SELECT place_by(answered_at, session_started_at) AS place,
            sensible(epoch_us(moment(logged_at))) AS logged,
            checksum,
            CASE WHEN item_id IS NULL OR version_of(content_version) IS NULL
@@ -59,7 +59,7 @@ GROUP BY 1
 # What the row states as its time decides where it lies; only where that says nothing, `dated_at`.
 _BETWEEN = """
 WITH placed AS (
-    SELECT *, coalesce(place_by({first_choice}, {second_choice}), $undated) AS place FROM incoming
+    SELECT *, coalesce(place_by(answered_at, session_started_at), $undated) AS place FROM incoming
 )
 SELECT {columns} FROM placed WHERE place >= $first AND place < $last
 """
@@ -98,9 +98,9 @@ class CellSummary:
 
 
 class Placing:
-    """Places rows by their own time, or by their session's start.
+    """Places rows by their own time, or where that can't be read by their session's start.
 
-    Where the one can't be read the other counts. Times without an offset count as UTC if nobody
+    Times without an offset count as UTC if nobody
     said what they are: such rows are quarantined, but on a day.
 
     Parameters
@@ -109,22 +109,15 @@ class Placing:
         Of an empty DuckDB.
     naive_timezone
         Zone of times without an offset; None if nobody said.
-    by_session
-        Whether by their session's start.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, naive_timezone: str | None, by_session: bool
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, naive_timezone: str | None) -> None:
         self._connection = connection
         define_moments(connection, naive_timezone)
         connection.execute(_MACROS)
-        choices = ("answered_at", "session_started_at")
-        first, second = choices[::-1] if by_session else choices
         columns = (_DATED_AT if name == "dated_at" else name for name in RAW_COLUMNS)
-        names = {"first_choice": first, "second_choice": second}
-        self._summary = _SUMMARY.format(**names, late=_LATE_US)
-        self._between = _BETWEEN.format(**names, columns=", ".join(columns))
+        self._summary = _SUMMARY.format(late=_LATE_US)
+        self._between = _BETWEEN.format(columns=", ".join(columns))
 
     def summarise(self, rows: pa.Table, modified_us: int) -> Iterator[CellSummary]:
         """Summarise a batch.
@@ -171,7 +164,7 @@ class Placing:
 
 
 @contextmanager
-def placing(naive_timezone: str | None, by_session: bool) -> Iterator[Placing]:
+def placing(naive_timezone: str | None) -> Iterator[Placing]:
     """Open a `Placing`; it writes nothing to a disk."""
     options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": _MEMORY,
@@ -181,7 +174,7 @@ def placing(naive_timezone: str | None, by_session: bool) -> Iterator[Placing]:
         "autoload_known_extensions": "false",
     }
     with duckdb.connect(":memory:", config=options) as connection:
-        yield Placing(connection, naive_timezone, by_session)
+        yield Placing(connection, naive_timezone)
 
 
 def microseconds(moment: datetime) -> int:

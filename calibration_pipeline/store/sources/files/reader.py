@@ -94,19 +94,11 @@ class FilesReader:
         found = {f.name: before[f.name] for f in files if _is_as_remembered(f, before)}
         started_ns = self._clock()
         columns = {f.name: read_columns(f, self._accepted) for f in files if f.name not in found}
-        states_sessions = {name: summary.states_sessions for name, summary in found.items()} | {
-            name: {"session_id", "session_started_at"} <= own.keys()
-            for name, own in columns.items()
-        }
-        by_session = all(states_sessions.values())
-        found = {n: summary for n, summary in found.items() if summary.is_by_session == by_session}
         settled = dict(found)
         unread = [file for file in files if file.name not in found]
         try:
-            for file, cells in self._read(unread, columns, by_session):
-                summary = cells.build(
-                    states_sessions=states_sessions[file.name], is_by_session=by_session
-                )
+            for file, cells in self._read(unread, columns):
+                summary = cells.build()
                 found[file.name] = summary
                 if file.modified_ns < started_ns - _SETTLED_NS:
                     settled[file.name] = summary
@@ -118,11 +110,10 @@ class FilesReader:
         self,
         files: Sequence[SourceFile],
         columns: Mapping[str, Mapping[str, str]],
-        by_session: bool,
     ) -> Iterator[tuple[SourceFile, SummaryBuilder]]:
         if not files:
             return
-        with placing(self._naive_timezone, by_session) as places:
+        with placing(self._naive_timezone) as places:
             for file in files:
                 own = columns.get(file.name) or read_columns(file, self._accepted)
                 builder = SummaryBuilder(file.size, file.modified_ns)
@@ -178,8 +169,8 @@ class FilesView:
 
     @property
     def is_dated_by_session(self) -> bool:
-        """See `RawView`. So it is if every file has the columns for it."""
-        return all(summary.is_by_session for summary in self._summaries)
+        """See `RawView`. Never: nothing keeps a file from stating it for some of its rows alone."""
+        return False
 
     def fingerprints(
         self, bounds: Sequence[datetime], known: Collection[ItemKey]
@@ -198,7 +189,7 @@ class FilesView:
         wanted = [each for each in self._files if each[1].has_rows_between(first, last)]
         if not wanted:
             return
-        with placing(self._naive_timezone, self.is_dated_by_session) as places:
+        with placing(self._naive_timezone) as places:
             for file, summary in wanted:
                 for rows in read_text(file, read_columns(file, self._accepted)):
                     found = places.between(rows, first, last, summary.undated_us)

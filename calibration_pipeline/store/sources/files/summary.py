@@ -44,10 +44,6 @@ class FileSummary:
     ----------
     size, modified_ns
         Of the file that was read.
-    states_sessions
-        Whether it has the columns session_id and session_started_at.
-    is_by_session
-        Whether its rows lie where their sessions began.
     undated_us
         Where its rows without a readable time lie, microseconds since 1970 UTC.
     cells
@@ -60,8 +56,6 @@ class FileSummary:
 
     size: int
     modified_ns: int
-    states_sessions: bool
-    is_by_session: bool
     undated_us: int
     cells: Mapping[int, Cell]
     items: tuple[Item, ...]
@@ -180,7 +174,7 @@ class SummaryBuilder:
         seen = self._position_of
         positions.update(seen.setdefault(item, len(seen)) for item in found.items)
 
-    def build(self, *, states_sessions: bool, is_by_session: bool) -> FileSummary:
+    def build(self) -> FileSummary:
         """Give the summary.
 
         Rows without a readable time lie where the file's newest row does that isn't later than the
@@ -192,8 +186,6 @@ class SummaryBuilder:
         return FileSummary(
             size=self._size,
             modified_ns=self._modified_ns,
-            states_sessions=states_sessions,
-            is_by_session=is_by_session,
             undated_us=undated_us,
             cells=self._cells,
             items=tuple(self._position_of),

@@ -1,7 +1,8 @@
 """The view ``attempt``; without it the table ``responses``; without that, ``exam_results``.
 
 A step down is taken on what the database says, that a table isn't there or may not be read, and
-never because one is empty: then answers that are merely late would change where they come from.
+never because one is empty: then answers that are merely late would change where they come from. A
+table that the settings name is meant: if it can't be read, nothing else is read instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,6 +75,8 @@ class AttemptReader(TableReader):
             try:
                 found = self._find(database, layout)
             except TableUnreadableError as failure:
+                if self._is_named(layout):
+                    raise
                 failures.append(failure)
                 continue
             below = [each.table for each, _ in ways[1:]]

@@ -77,6 +77,10 @@ class TableReader(ABC):
             )
         return found
 
+    def _is_named(self, layout: Layout) -> bool:
+        """Whether the settings name the table, or a column of it."""
+        return any(name.partition(".")[0] == layout.table for name in self._configuration.names)
+
     def _warn(self, text: str) -> None:
         if text not in self._warnings:
             self._warnings.append(text)
@@ -97,15 +101,17 @@ def plain_rows(found: FoundTable, layout: Layout, placed_by: str) -> AnswerRows:
     SourceError
         A column that should hold times doesn't.
     """
+    placed_at = time_of(found, placed_by)
+    values: dict[str, sql.Composable] = {
+        column.gives: found.text(column.name)
+        for column in layout.columns
+        if column.gives and column.name in found.columns
+    }
     return AnswerRows(
         subject=str(found.name),
         source=from_table(found),
-        values={
-            column.gives: found.text(column.name)
-            for column in layout.columns
-            if column.gives and column.name in found.columns
-        },
-        placed_at=time_of(found, placed_by),
+        values=values,
+        placed_at=placed_at,
         logged_at=logged_at(found, layout),
     )
 

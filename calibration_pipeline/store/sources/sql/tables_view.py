@@ -215,10 +215,14 @@ class TableView:
             Size of a block as text; memory stays within a few times this.
         """
         for rows in self._answers:
-            names = [name for name in RAW_COLUMNS if name in rows.values]
+            values = dict(rows.values)
+            if rows.placed_at.is_naive:  # where the row was looked for, whatever its time means
+                placed_at = sql.SQL("timezone({}, {})::text")
+                values["dated_at"] = placed_at.format(self._zone(), rows.placed_at.column)
+            names = [name for name in RAW_COLUMNS if name in values]
             query = sql.SQL(_ROWS).format(
                 **self._range(rows.placed_at, first, last),
-                values=sql.SQL(", ").join(rows.values[name] for name in names),
+                values=sql.SQL(", ").join(values[name] for name in names),
                 source=rows.source,
             )
             copied = self._database.copy(query, rows.subject)
