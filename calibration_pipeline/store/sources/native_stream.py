@@ -22,7 +22,7 @@ from calibration_pipeline.store.sources.native_decoding import last_session
 from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows
 
 _LARGEST_SLICE = 4
-"""Times a slice's rows: a minute with more is ordered by PostgreSQL, which has a disk to do it on."""
+"""Times a slice's rows: a minute with more is ordered by PostgreSQL, which has a disk for that."""
 _HEAD_BYTES, _TAIL_BYTES = 19, 2
 
 Block = tuple[NDArray[np.uint8], int]
