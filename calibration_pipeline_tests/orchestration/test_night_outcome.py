@@ -110,8 +110,11 @@ def test_a_source_that_was_mended_is_used_when_the_night_is_told_to(programme: P
     assert programme.night(FIRST, refresh=True).outcome == "completed"
 
 
+NO_LINK_WILL_DO = {"linking_slope_range": (1.0, 1.0), "minimum_anchors": 5}
+
+
 def test_a_failed_audit_publishes_nothing_and_says_why(programme: Programme) -> None:
-    strict = programme.with_policy(linking_slope_range=(1.0, 1.0))
+    strict = programme.with_policy(**NO_LINK_WILL_DO)
     outcome = strict.night(FIRST)
     assert outcome.outcome == "audit_failed"
     assert outcome.reason.startswith("linking constants lie within their bounds:")
@@ -129,7 +132,7 @@ def test_a_failed_audit_publishes_nothing_and_says_why(programme: Programme) -> 
 
 
 def test_the_page_of_a_failed_audit_says_why(programme: Programme) -> None:
-    programme.with_policy(linking_slope_range=(1.0, 1.0)).run(FIRST)
+    programme.with_policy(**NO_LINK_WILL_DO).run(FIRST)
     page = (programme.settings.home / "reports" / f"{FIRST}.html").read_text()
     assert "the audit failed" in page
     assert "linking constants lie within their bounds" in page

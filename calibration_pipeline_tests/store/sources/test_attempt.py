@@ -102,12 +102,21 @@ def test_two_steps_down(database_url: str) -> None:
 
 
 def test_nothing_to_step_down_to(database_url: str) -> None:
-    reader = attempts(database_url, attempt="app.v_attempt")
+    execute(database_url, "SELECT 1")  # makes the roles
+    reader = attempts(database_url)
     with pytest.raises(SourceError, match="none of attempt, responses and exam_results") as caught:
         read(reader)
     assert not isinstance(caught.value, TableUnreadableError)
-    assert "app.v_attempt: there is no such table or view" in str(caught.value)
+    assert "attempt: there is no such table or view" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_table_that_the_settings_name_has_no_stand_in(database_url: str) -> None:
+    execute(database_url, *RESPONSES)
+    with pytest.raises(TableUnreadableError, match=r"app\.v_attempt can't be read"):
+        read(attempts(database_url, attempt="app.v_attempt"))
+    with pytest.raises(TableUnreadableError):
+        read(attempts(database_url, **{"attempt.student_id": "learner"}))
 
 
 def test_a_wrong_type_is_no_reason_to_step_down(database_url: str) -> None:

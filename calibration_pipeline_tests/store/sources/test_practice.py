@@ -58,10 +58,21 @@ def test_practice_answers_have_the_candidate_of_their_queue(source_url: str) -> 
             "item_id": "i1",
             "code": "true",
             "answered_at": "2026-03-10 10:00:00",
+            "dated_at": "2026-03-10 10:00:00+00",  # what it means is judged elsewhere
         },
-        {"candidate_id": "bob", "item_id": "i2", "answered_at": "2026-03-10 11:00:00"},
+        {
+            "candidate_id": "bob",
+            "item_id": "i2",
+            "answered_at": "2026-03-10 11:00:00",
+            "dated_at": "2026-03-10 11:00:00+00",
+        },
         # Its queue is gone: the answer isn't.
-        {"item_id": "i3", "code": "false", "answered_at": "2026-03-10 12:00:00"},
+        {
+            "item_id": "i3",
+            "code": "false",
+            "answered_at": "2026-03-10 12:00:00",
+            "dated_at": "2026-03-10 12:00:00+00",
+        },
     ]
 
 
@@ -97,7 +108,7 @@ def test_a_diagnostic_session_is_placed_by_its_start(source_url: str) -> None:
     )
     rows = read(practice(source_url), *DAY)
     assert {row["session_id"] for row in rows} == {"d1"}
-    assert {row["dated_at"] for row in rows} == {"2026-03-10 23:57:00"}
+    assert {row["dated_at"] for row in rows} == {"2026-03-10 23:57:00+00"}
     assert [row["position"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     assert [row.get("item_id") for row in rows] == ["i1", "i2", '["i3"]', None, None, None]
     assert [row.get("code") for row in rows] == ["true", "0", "maybe", None, None, None]
