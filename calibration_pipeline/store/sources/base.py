@@ -37,6 +37,8 @@ ROW_REASONS = (
 The numbers are those of a run's own; files and tables hold the names.
 """
 
+REASON_NUMBERS = {reason: number for number, reason in enumerate(ROW_REASONS, start=1)}
+
 ROW_SCHEMA = pa.schema(
     [
         ("reason", pa.int8()),

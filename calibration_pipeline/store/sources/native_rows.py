@@ -15,7 +15,7 @@ from calibration_pipeline.store.archive_format import MOMENT
 from calibration_pipeline.store.sources.base import (
     CLOCK_TOLERANCE,
     EMPTY,
-    ROW_REASONS,
+    REASON_NUMBERS,
     ROW_SCHEMA,
     Fingerprint,
 )
@@ -58,7 +58,6 @@ _EPOCH = np.int64(946_684_800_000_000)
 """Microseconds from 1970 to 2000, where PostgreSQL's times begin."""
 _TOLERANCE = np.int64(CLOCK_TOLERANCE.total_seconds() * 1e6)
 _LAST = np.iinfo(np.int64).max
-_FIRST_REASON = {name: number for number, name in enumerate(ROW_REASONS, start=1)}
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class CopiedRows:
         }
         reasons = np.zeros(self.row_count, np.int8)
         for name, holds in reversed(conditions.items()):
-            reasons[holds] = _FIRST_REASON[name]
+            reasons[holds] = REASON_NUMBERS[name]
         return reasons
 
     def order(self) -> IntArray:

@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from calibration_pipeline.records import OUTCOMES
-from calibration_pipeline.store.sources.base import CLOCK_TOLERANCE, ROW_REASONS, ROW_SCHEMA
+from calibration_pipeline.store.sources.base import CLOCK_TOLERANCE, REASON_NUMBERS, ROW_SCHEMA
 from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
     STANDARD_CODES,
@@ -47,7 +47,6 @@ BANK_SCHEMA = pa.schema(
 """Items of the bank, and when an answer that states no version is one to which."""
 
 _BLOCK_ROWS = 2**16
-_REASON_NUMBERS = {reason: number for number, reason in enumerate(ROW_REASONS, start=1)}
 
 _MACROS = """
 CREATE MACRO time_problem(t) AS CASE
@@ -216,7 +215,7 @@ class Normaliser:
         self._create("outcomes", pa.table({"outcome": OUTCOMES}))
         self._create(
             "reasons",
-            pa.table({"reason": list(_REASON_NUMBERS), "number": list(_REASON_NUMBERS.values())}),
+            pa.table({"reason": list(REASON_NUMBERS), "number": list(REASON_NUMBERS.values())}),
         )
 
     def _create(self, name: str, rows: pa.Table) -> None:
@@ -264,8 +263,8 @@ class Normaliser:
                 "gap": self._configuration.session_gap,
                 "stated_gap": LONGEST_GAP,
                 "longest": longest,
-                "inconsistent": _REASON_NUMBERS["session_inconsistent"],
-                "too_long": _REASON_NUMBERS["session_too_long"],
+                "inconsistent": REASON_NUMBERS["session_inconsistent"],
+                "too_long": REASON_NUMBERS["session_too_long"],
             },
         )
         for batch in found.to_arrow_reader(_BLOCK_ROWS):

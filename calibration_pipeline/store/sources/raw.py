@@ -33,6 +33,20 @@ RAW_COLUMNS = (
     "engine_version",
     "problem",
 )
+OPTIONAL_COLUMNS = (
+    "session_id",
+    "session_started_at",
+    "content_version",
+    "outcome",
+    "logged_at",
+    "position",
+    "time_on_task_ms",
+    "option_selected",
+    "theta_at_presentation",
+    "population_group",
+    "engine_version",
+)
+"""What a source of answers may say of each of them; the rest it must, or a reader adds."""
 RAW_SCHEMA = pa.schema([(name, pa.string()) for name in RAW_COLUMNS])
 """Every value as text, null where the source has none.
 

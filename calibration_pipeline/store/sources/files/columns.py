@@ -5,21 +5,9 @@ from collections.abc import Mapping, Sequence
 from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.response_file import ALIASES
 from calibration_pipeline.store.sources.files.folder import shown
+from calibration_pipeline.store.sources.raw import OPTIONAL_COLUMNS
 
 REQUIRED_COLUMNS = ("candidate_id", "item_id", "is_correct", "answered_at")
-OPTIONAL_COLUMNS = (
-    "session_id",
-    "session_started_at",
-    "content_version",
-    "outcome",
-    "logged_at",
-    "position",
-    "time_on_task_ms",
-    "option_selected",
-    "theta_at_presentation",
-    "population_group",
-    "engine_version",
-)
 _OTHER_NAMES = {**ALIASES, "student_id": "candidate_id", "score": "is_correct"}
 _RAW_NAMES = {"is_correct": "code"}
 _PREFIX = "files."

@@ -19,6 +19,7 @@ from calibration_pipeline.store.sources.sql.tables import (
     TableReader,
     logged_at,
     plain_rows,
+    stated_values,
     time_of,
 )
 from calibration_pipeline.store.sources.sql.tables_view import AnswerRows
@@ -109,11 +110,7 @@ def _exam_rows(database: ForeignDatabase, found: FoundTable) -> AnswerRows:
         "time_on_task_ms": field("time_on_task_ms"),
         "problem": PROBLEM,
     }
-    extras = {
-        column.name: found.text(column.name)
-        for column in EXAM_RESULTS.columns
-        if column.gives and column.name in found.columns
-    }
+    extras = stated_values(found, EXAM_RESULTS)
     return AnswerRows(
         subject=str(found.name),
         source=from_documents(database, found, "result", _ARRAYS),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calibration_pipeline.errors import SourceError
+from calibration_pipeline.store.sources.raw import OPTIONAL_COLUMNS
 
 SETTING = "CALIBRATION_SOURCE__NAMES"
 LONGEST_NAME_BYTES = 63
@@ -82,19 +83,7 @@ def mapped(*names: str) -> tuple[Column, ...]:
     return tuple(Column(name, gives=name, use="where_mapped") for name in names)
 
 
-OPTIONAL = mapped(
-    "session_id",
-    "session_started_at",
-    "content_version",
-    "outcome",
-    "logged_at",
-    "position",
-    "time_on_task_ms",
-    "option_selected",
-    "theta_at_presentation",
-    "population_group",
-    "engine_version",
-)
+OPTIONAL = mapped(*OPTIONAL_COLUMNS)
 """What any table of answers may say of each of them."""
 
 

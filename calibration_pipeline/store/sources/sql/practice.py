@@ -12,6 +12,7 @@ from calibration_pipeline.store.sources.sql.tables import (
     TableReader,
     logged_at,
     plain_rows,
+    stated_values,
     time_of,
 )
 from calibration_pipeline.store.sources.sql.tables_view import AnswerRows
@@ -87,11 +88,7 @@ def _diagnostic_rows(database: ForeignDatabase, found: FoundTable) -> AnswerRows
         "time_on_task_ms": field("timeOnTaskMs"),
         "problem": PROBLEM,
     }
-    extras = {
-        column.name: found.text(column.name)
-        for column in DIAGNOSTIC_SESSION.columns
-        if column.gives and column.name in found.columns
-    }
+    extras = stated_values(found, DIAGNOSTIC_SESSION)
     return AnswerRows(
         subject=str(found.name),
         source=from_documents(database, found, "inputResponses"),

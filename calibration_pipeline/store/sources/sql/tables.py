@@ -102,11 +102,7 @@ def plain_rows(found: FoundTable, layout: Layout, placed_by: str) -> AnswerRows:
         A column that should hold times doesn't.
     """
     placed_at = time_of(found, placed_by)
-    values: dict[str, sql.Composable] = {
-        column.gives: found.text(column.name)
-        for column in layout.columns
-        if column.gives and column.name in found.columns
-    }
+    values = stated_values(found, layout)
     return AnswerRows(
         subject=str(found.name),
         source=from_table(found),
@@ -114,6 +110,15 @@ def plain_rows(found: FoundTable, layout: Layout, placed_by: str) -> AnswerRows:
         placed_at=placed_at,
         logged_at=logged_at(found, layout),
     )
+
+
+def stated_values(found: FoundTable, layout: Layout) -> dict[str, sql.Composable]:
+    """Give what a table's columns say of its rows, by `RAW_COLUMNS`."""
+    return {
+        column.gives: found.text(column.name)
+        for column in layout.columns
+        if column.gives and column.name in found.columns
+    }
 
 
 def from_table(found: FoundTable) -> sql.Composed:
