@@ -120,9 +120,7 @@ LEFT JOIN bank AS n
 _DAY = """
 WITH started AS (
     SELECT *,
-           CASE WHEN stated_session IS NOT NULL
-                THEN coalesce(stated_start, min(stated_start) OVER (PARTITION BY stated_session))
-           END AS start
+           CASE WHEN stated_session IS NOT NULL THEN stated_start END AS start
     FROM answers
 ), keyed AS (
     SELECT *,
