@@ -1,6 +1,7 @@
 """Fixtures that every test module may use, and how the tests share a machine."""
 
 import os
+import signal
 
 import numba
 import pytest
@@ -30,6 +31,18 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def pytest_configure() -> None:
+    """Let what the tests start be ended by signals.
+
+    A launcher may ignore some, as a shell does with SIGINT for what it puts in the background,
+    and children inherit that: servers that tests end with Ctrl-C would live on for ever.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    for ending, handler in usual.items():
+        if signal.getsignal(ending) is signal.SIG_IGN:
+            signal.signal(ending, handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -109,6 +109,7 @@ def test_a_parquet_file_of_many_batches(tmp_path: Path) -> None:
         ("a.tsv.gz", gzip.compress(CSV.replace(",", "\t").encode()[:-1])),
         ("a.csv.gz", b"".join(map(gzip.compress, CSV.encode().splitlines(keepends=True)))),
     ],
+    ids=["plain", "spelt as Windows does", "gzip", "tabs", "gzip of tabs", "gzip in parts"],
 )
 def test_kinds_of_csv(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
@@ -154,6 +155,19 @@ def test_a_file_with_a_header_alone_has_no_rows(tmp_path: Path) -> None:
         ("a.csv.gz", CSV.encode(), "incorrect header"),
         ("a.parquet", b"", "0 bytes"),
         ("a.parquet", CSV.encode() * 9, "magic bytes"),
+    ],
+    ids=[
+        "empty",
+        "cut",
+        "a value too many",
+        "Latin-1",
+        "UTF-16",
+        "bytes that are no text",
+        "an endless value",
+        "gzip, cut",
+        "no gzip",
+        "empty Parquet",
+        "no Parquet",
     ],
 )
 def test_damaged_files_are_refused(
