@@ -7,7 +7,6 @@ Writes the figures and the plot of docs/flags.md.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numba
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # run as a file, Python looks in this folder alone
     sys.path.insert(0, str(ROOT))
-
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # two chains side by side, a core each
 
 from studies.flag_chains import (  # noqa: E402
     DroppingChain,
@@ -71,7 +69,9 @@ CHAINS: dict[str, Callable[[int], Figures]] = {"stable": stable_chain, "drops": 
 def main(seeds: int | None, only: tuple[str, ...]) -> None:
     """Run the study; parts that aren't run stand as before."""
     figures: Figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    with ProcessPoolExecutor(max_workers=2) as pool:
+    # Two chains side by side, a core each.
+    one_thread = {"initializer": numba.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(max_workers=2, **one_thread) as pool:
         jobs = {
             name: pool.map(CHAINS[name], range(1, 1 + min(seeds or SEEDS[name], SEEDS[name])))
             for name in only or CHAINS

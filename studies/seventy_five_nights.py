@@ -7,7 +7,6 @@ Writes docs/each-answer-once.md, its plot and its figures.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numba
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # run as a file, Python looks in this folder alone
     sys.path.insert(0, str(ROOT))
-
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # two chains side by side, a core each
 
 from calibration_pipeline.records import CalibrationState  # noqa: E402
 from studies.night_chains import RULES, Chain, ChainPlan  # noqa: E402
@@ -110,7 +108,9 @@ def study(
 ) -> dict[str, dict[str, Any]]:
     """Run the kinds of programmes that are named, two chains at a time."""
     results: dict[str, dict[str, Any]] = {}
-    with ProcessPoolExecutor(max_workers=2) as pool:
+    # Two chains side by side, a core each.
+    one_thread = {"initializer": numba.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(max_workers=2, **one_thread) as pool:
         for name in names:
             programme, results[name] = PROGRAMMES[name], {}
             n_seeds = min(seeds or programme.seeds, programme.seeds)

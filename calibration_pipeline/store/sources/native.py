@@ -135,10 +135,11 @@ class NativeView:
 
         def tables() -> Generator[pa.Table, None, None]:
             nonlocal tally
-            for rows in stream_slices(connection, plan.slices, slice_rows):
-                is_unknown = rows.is_unknown(bank)
-                tally += rows.tally(is_unknown)
-                yield rows.table(rows.reasons(is_unknown, plan.inconsistent))
+            with closing(stream_slices(connection, plan.slices, slice_rows)) as slices:
+                for rows in slices:
+                    is_unknown = rows.is_unknown(bank)
+                    tally += rows.tally(is_unknown)
+                    yield rows.table(rows.reasons(is_unknown, plan.inconsistent))
 
         with closing(reading_ahead(tables(), driver_connection(connection).cancel_safe)) as blocks:
             yield from blocks

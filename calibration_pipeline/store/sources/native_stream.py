@@ -6,6 +6,7 @@ is cut at moments between sessions' starts, so that a slice is a block, and can 
 
 import io
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, pairwise
@@ -97,20 +98,20 @@ def stream_slices(
 ) -> Generator[CopiedRows, None, None]:
     """Give the rows of each slice, in one block; of one that is far too large in several.
 
-    A block ends where a session ends.
+    A block ends where a session ends. Close it to end its COPY.
     """
     for part in slices:
-        if part.row_count <= _LARGEST_SLICE * slice_rows:
-            blocks = _copied(connection, part)
-        else:
-            blocks = _whole_sessions(_copied(connection, part, _ORDER, slice_rows))
-        for content, count in blocks:
-            yield CopiedRows(content, count)
+        is_small = part.row_count <= _LARGEST_SLICE * slice_rows
+        order = ("", None) if is_small else (_ORDER, slice_rows)
+        # An error's traceback would keep the COPY open, and a rollback would wait for it for ever.
+        with closing(_copied(connection, part, *order)) as copied:
+            for content, count in copied if is_small else _whole_sessions(copied):
+                yield CopiedRows(content, count)
 
 
 def _copied(
-    connection: sa.Connection, part: Slice, order: str = "", slice_rows: int | None = None
-) -> Iterator[Block]:
+    connection: sa.Connection, part: Slice, order: str, slice_rows: int | None
+) -> Generator[Block, None, None]:
     """Copy a slice, whole or in blocks of so many rows."""
     statement = sql.SQL(_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, COPIED)),

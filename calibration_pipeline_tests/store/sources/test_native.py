@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.store.bank import import_bank
+from calibration_pipeline.store.sources import native_stream
 from calibration_pipeline.store.sources.base import ROW_REASONS, ROW_SCHEMA
 from calibration_pipeline.store.sources.native import NativeView
 from calibration_pipeline_tests.database import statements_of
@@ -128,6 +129,26 @@ def test_a_stream_that_nobody_wants_any_more_leaves_the_connection_alone(
     with engine.connect() as connection:
         with closing(NativeView(connection, UTC).stream_day(DAY, slice_rows=6)) as blocks:
             next(blocks)
+        connection.rollback()
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+
+
+@pytest.mark.parametrize("stage", ["last_session", "CopiedRows.table"])
+def test_an_error_in_the_middle_of_a_copy_does_not_hold_the_connection(
+    engine: sa.Engine, bank_csv: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    import_bank(engine, bank_csv, "3PL")
+    _log_strange_rows(engine)
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(f"{native_stream.__name__}.{stage}", fail)
+    monkeypatch.setattr(native_stream, "_LARGEST_SLICE", 0)  # several blocks of a COPY
+    with engine.connect() as connection:
+        with pytest.raises(MemoryError) as raised:
+            list(NativeView(connection, UTC).stream_day(DAY, slice_rows=6))
+        assert raised.tb is not None  # it keeps the frames of what was reading
         connection.rollback()
         assert connection.scalar(sa.text("SELECT 1")) == 1
 
