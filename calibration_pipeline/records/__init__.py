@@ -1,0 +1,93 @@
+"""Frozen records that the layers exchange.
+
+Ids are strings, days are dates of the configured time zone, arrays are NumPy and never written
+to. An item is the pair ``(item_id, content_version)``: an edited item is another item. Array
+index and item are matched in one place, `ItemBank.positions`.
+
+Item parameters are stated as columns ``(discrimination, difficulty, guessing)``. Internally an
+item is φ = (log discrimination, difficulty, logit guessing), see `calibration_pipeline.irt.model`.
+"""
+
+from calibration_pipeline.records.anchors import (
+    AnchorCandidate,
+    AnchorProposal,
+    AnchorSet,
+)
+from calibration_pipeline.records.answers import (
+    OUTCOMES,
+    AnswerCounts,
+    CandidateAbilities,
+    DayResponses,
+    DayRevision,
+    ScreeningCounts,
+)
+from calibration_pipeline.records.arrays import (
+    BoolArray,
+    DayArray,
+    FloatArray,
+    IntArray,
+    ItemKey,
+)
+from calibration_pipeline.records.flags import (
+    Flag,
+    FlagDecision,
+    FlagEpisode,
+    FlagNight,
+    FlagReview,
+    ItemNight,
+)
+from calibration_pipeline.records.items import (
+    ItemBank,
+    ItemTable,
+)
+from calibration_pipeline.records.snapshots import (
+    AuditFinding,
+    SnapshotDraft,
+    SnapshotItem,
+    SnapshotManifest,
+)
+from calibration_pipeline.records.states import (
+    PUBLISHED_NOTHING,
+    CalibrationState,
+    GroupPopulation,
+    ItemDifference,
+    NightAcceptance,
+    ScaleLink,
+    ScaleState,
+)
+
+__all__ = [
+    "OUTCOMES",
+    "PUBLISHED_NOTHING",
+    "AnchorCandidate",
+    "AnchorProposal",
+    "AnchorSet",
+    "AnswerCounts",
+    "AuditFinding",
+    "BoolArray",
+    "CalibrationState",
+    "CandidateAbilities",
+    "DayArray",
+    "DayResponses",
+    "DayRevision",
+    "Flag",
+    "FlagDecision",
+    "FlagEpisode",
+    "FlagNight",
+    "FlagReview",
+    "FloatArray",
+    "GroupPopulation",
+    "IntArray",
+    "ItemBank",
+    "ItemDifference",
+    "ItemKey",
+    "ItemNight",
+    "ItemTable",
+    "NightAcceptance",
+    "ScaleLink",
+    "ScaleState",
+    "ScreeningCounts",
+    "SnapshotDraft",
+    "SnapshotItem",
+    "SnapshotManifest",
+]
