@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Twice quiet: errors alone. The lines above each install say what is going on.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt
-# A worker for each core (calibration_pipeline_tests/conftest.py).
+# A worker more than cores (calibration_pipeline_tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest -q --numprocesses auto
 # A file's tests stay in one worker, where they share what is costly to make.
 BY_FILE := --dist loadfile --no-loadscope-reorder

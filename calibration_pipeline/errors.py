@@ -21,6 +21,10 @@ class SourceError(CalibrationError):
     """Answers can't be read from where they are; nothing was recorded."""
 
 
+class SourceSettingError(SourceError, BadInputError):
+    """A setting names a table, a column or a file that the kind of source doesn't have."""
+
+
 class SourceUnavailableError(SourceError):
     """The database of the answers can't be reached now, or took too long: another try may do."""
 

@@ -8,6 +8,7 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -230,8 +231,10 @@ def load_settings() -> Settings:
     Raises
     ------
     BadInputError
-        A variable has a value that it can't have; the message names the first such variable.
+        A variable has a value that it can't have, or begins like the settings and is none of them;
+        the message names the first such variable, and never repeats a secret.
     """
+    _refuse_unknown_variables()
     try:
         return Settings()
     except ValidationError as error:
@@ -248,6 +251,36 @@ def load_settings() -> Settings:
             f"{_PREFIX}{name.upper()} can't be used: write it as a JSON object, or set one field "
             f"with {_PREFIX}{name.upper()}{_DELIMITER}{example}."
         ) from None
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse what would be passed over in silence, such as one underscore in place of two.
+
+    Names below a setting of several fields are checked with its values.
+    """
+    for variable, value in sorted(os.environ.items()):
+        name = variable.upper()
+        if not value or not name.startswith(_PREFIX):
+            continue
+        setting, _, below = name.removeprefix(_PREFIX).lower().partition(_DELIMITER)
+        if setting in Settings.model_fields and (setting in _STRUCTURED or not below):
+            continue
+        near = difflib.get_close_matches(name.removeprefix(_PREFIX), _variables(), n=1)
+        hint = f" (nearest: {_PREFIX}{near[0]})" if near else ""
+        raise BadInputError(
+            f"there is no setting {variable}{hint}: correct its name, or unset it; "
+            "docs/settings.md has them all"
+        )
+
+
+def _variables() -> list[str]:
+    """Name every variable behind the prefix, and every field of those that have several."""
+    records = {"policy": CalibrationConfiguration, "source": SourceConfiguration}
+    return [name.upper() for name in Settings.model_fields] + [
+        f"{name.upper()}{_DELIMITER}{field.name.upper()}"
+        for name, record in records.items()
+        for field in dataclasses.fields(record)
+    ]
 
 
 def _lowered(message: str) -> str:

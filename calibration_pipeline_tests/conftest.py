@@ -6,24 +6,31 @@ import signal
 import numba
 import pytest
 
-from calibration_pipeline_tests.database import database_url, embedded_server
+from calibration_pipeline_tests.database import database_url, embedded_server, once
 
-__all__ = ["database_url", "embedded_server"]
+__all__ = ["database_url", "embedded_server", "once"]
 
-_MOST_WORKERS = 4
+_MOST_WORKERS = 5
 _LONGEST_FILES = (
     "calibration_pipeline_tests/test_operations.py",
-    "faults/test_faults.py",
-    "sources/test_contract.py",
-    "orchestration/test_staleness.py",
-    "policy/test_exactness.py",
-    "interfaces/test_cli_nights.py",
-    "store/test_embedded.py",
-    "orchestration/test_crashes.py",
     "orchestration/test_daemon.py",
+    "interfaces/test_cli_nights.py",
+    "sources/test_contract.py",
+    "faults/test_faults.py",
+    "store/test_embedded.py",
+    "orchestration/test_staleness.py",
+    "orchestration/test_crashes.py",
     "store/test_migrations_with_data.py",
+    "interfaces/test_dagster_storage.py",
+    "policy/test_exactness.py",
+    "policy/test_night_simulated.py",
+    "orchestration/test_dry_run.py",
+    "orchestration/test_folded_days.py",
+    "orchestration/test_chain.py",
+    "irt/test_common_uncertainty.py",
+    "irt/test_em_recovery.py",
 )
-"""Files of half a minute: begun first, so that no worker ends alone with one of them."""
+"""Files of ten seconds to two minutes: begun first, so that none is left to a worker at the end."""
 
 
 def _cores() -> int:
@@ -47,8 +54,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Say what `pytest -n auto` means: a worker for each core; each has a PostgreSQL of its own."""
-    return min(_cores(), _MOST_WORKERS)
+    """Say what `pytest -n auto` means: one worker more than cores, up to a few.
+
+    Some tests wait for servers and processes that they start, and leave a core to others. Each
+    worker has a PostgreSQL of its own.
+    """
+    return min(_cores() + 1, _MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -34,7 +34,7 @@ from calibration_pipeline.store.schema import migrate
 from calibration_pipeline.store.simulated_files import write_simulated_files
 from calibration_pipeline.store.snapshots import list_snapshots
 from calibration_pipeline.store.urls import to_psycopg2
-from calibration_pipeline_tests.database import fresh_database
+from calibration_pipeline_tests.database import Once, fresh_database
 
 PLAN = SimulationPlan(
     # A window over the 23-hour day of spring.
@@ -206,20 +206,30 @@ def load(engine: sa.Engine, folder: Path, plan: SimulationPlan = PLAN) -> None:
 
 @pytest.fixture(scope="session")
 def loaded_template(
-    embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+    once: Once, embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     """A database with the programme's pool and answers, and no night calibrated."""
-    with fresh_database(embedded_server) as url:
+    return once(_loaded, embedded_server, tmp_path_factory)
+
+
+@contextmanager
+def _loaded(server: EmbeddedServer, folders: pytest.TempPathFactory) -> Iterator[str]:
+    with fresh_database(server) as url:
         engine = open_engine(url)
-        load(engine, tmp_path_factory.mktemp("programme") / "simulated")
+        load(engine, folders.mktemp("programme") / "simulated")
         engine.dispose()
         yield url
 
 
 @pytest.fixture(scope="session")
-def dagster_template(embedded_server: EmbeddedServer) -> Iterator[str]:
+def dagster_template(once: Once, embedded_server: EmbeddedServer) -> str:
     """A database with Dagster's own tables, which take seconds to make."""
-    with fresh_database(embedded_server) as url:
+    return once(_with_dagsters_tables, embedded_server)
+
+
+@contextmanager
+def _with_dagsters_tables(server: EmbeddedServer) -> Iterator[str]:
+    with fresh_database(server) as url:
         storage = DagsterPostgresStorage(to_psycopg2(url))
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
             part.dispose()
@@ -235,13 +245,21 @@ def dagster_url(embedded_server: EmbeddedServer, dagster_template: str) -> Itera
 
 @pytest.fixture(scope="session")
 def calibrated(
+    once: Once,
     embedded_server: EmbeddedServer,
     loaded_template: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Programme]:
+) -> Programme:
     """All nights calibrated in one run. Shared by every test that only reads."""
-    with fresh_database(embedded_server, template_url=loaded_template) as url:
-        programme = programme_on(url, tmp_path_factory.mktemp("calibrated"))
+    return once(_calibrated, embedded_server, loaded_template, tmp_path_factory)
+
+
+@contextmanager
+def _calibrated(
+    server: EmbeddedServer, template_url: str, folders: pytest.TempPathFactory
+) -> Iterator[Programme]:
+    with fresh_database(server, template_url=template_url) as url:
+        programme = programme_on(url, folders.mktemp("calibrated"))
         programme.run(FIRST, LAST)
         yield programme
         programme.close()

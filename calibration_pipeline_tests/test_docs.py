@@ -13,6 +13,7 @@ from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline_tests.interfaces.cli.commands import command_paths
@@ -104,6 +105,7 @@ def _settings_in_code() -> dict[str, str]:
         ("CALIBRATION_POLICY__", CalibrationConfiguration()),
         ("CALIBRATION_POLICY__ANCHORS__", AnchorConfiguration()),
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),
+        ("CALIBRATION_POLICY__LEAKS__", LeakConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):

@@ -139,3 +139,28 @@ def test_a_watchdog_without_a_web_address_is_refused_without_its_secret(
     assert "secret" not in str(refusal.value)
     monkeypatch.setenv("CALIBRATION_HEARTBEAT_URL", "https://hc.example/secret")
     assert "secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("CALIBRATION_SOURCE_KIND", "CALIBRATION_SOURCE__KIND"),
+        ("CALIBRATION_DATABSE_URL", "CALIBRATION_DATABASE_URL"),
+        ("CALIBRATION_POLICY_WINDOW_DAYS", "CALIBRATION_POLICY__WINDOW_DAYS"),
+        ("CALIBRATION_HOME__DIR", "CALIBRATION_HOME"),
+        ("calibration_run_hours", "CALIBRATION_RUN_HOUR"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_the_nearest(monkeypatch, variable, nearest):
+    monkeypatch.setenv(variable, "hunter2")
+    with pytest.raises(BadInputError, match=rf"{variable} \(nearest: {nearest}\)") as refusal:
+        load_settings()
+    assert "hunter2" not in str(refusal.value)
+    monkeypatch.setenv(variable, "")
+    load_settings()
+
+
+def test_a_variable_like_no_other_is_refused_too(monkeypatch):
+    monkeypatch.setenv("CALIBRATION_Q", "1")
+    with pytest.raises(BadInputError, match="there is no setting CALIBRATION_Q: correct its name"):
+        load_settings()

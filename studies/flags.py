@@ -1,6 +1,6 @@
 """What flags of drift are worth: false alarms on stable items, and drops that are found.
 
-    python studies/flags.py                       # both: about half an hour on two cores
+    python studies/flags.py                       # both: about ten minutes on two cores
     python studies/flags.py --only drops --seeds 1     # a part, to look at
 
 Writes the figures and the plot of docs/flags.md.

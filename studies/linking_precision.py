@@ -128,7 +128,7 @@ def _night(seed: int, drifted: int, is_corrected: bool) -> tuple[float, ...]:
     days = simulate_days(replace(pool, truth=truth), 1, generator, traffic)
     settings = CalibrationConfiguration(linking_corrects_attenuation=is_corrected)
     (state,) = run_nights(pool, days, settings)
-    (link,) = link_scales(state, [], pool.bank, settings)
+    (link,) = link_scales(state, [], pool.bank, pool.anchors, settings)
     free = ~state.is_anchor & (state.window_counts >= 300)
     before, known = state.parameters[free, 1], truth[free, 1]
     after = link.slope * before + link.intercept

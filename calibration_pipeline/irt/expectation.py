@@ -22,6 +22,9 @@ from calibration_pipeline.irt.population import (
 )
 from calibration_pipeline.irt.responses import ResponseData
 
+LEAST_LEFT = 0.01
+"""Of the variance of a mean square, whatever the estimates take up: rounding must leave some."""
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -60,8 +63,11 @@ class MarginalDerivatives:
         ``(n_items,)`` mean squares of the residuals from those predictions. Their expectation
         under the model is exactly 1, for adaptively chosen items too. NaN without answers.
     infit_se, outfit_se
-        ``(n_items,)`` their standard deviations under the model (Wright & Masters 1982,
-        *Rating Scale Analysis*, ch. 5).
+        ``(n_items,)`` their standard deviations under the model, of items whose parameters are
+        known (Wright & Masters 1982, *Rating Scale Analysis*, ch. 5).
+    infit_slope, outfit_slope
+        ``(n_items, 3)`` their covariance with the score, which is also how fast they are expected
+        to fall as φ rises.
     """
 
     score: FloatArray
@@ -70,6 +76,37 @@ class MarginalDerivatives:
     outfit: FloatArray
     infit_se: FloatArray
     outfit_se: FloatArray
+    infit_slope: FloatArray
+    outfit_slope: FloatArray
+
+    def fit_errors(self, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Standard deviations of infit and outfit where φ was estimated from these very answers.
+
+        An estimate takes up a part of the noise that the mean squares would show; in an adaptive
+        test, whose answers are all about equally hard, most of it. With V the variance of the mean
+        square when φ is known, h its covariance with the score and C the posterior covariance of φ,
+        what is left is V − h'Ch.
+
+        Parameters
+        ----------
+        covariance
+            ``(n_items, 3, 3)`` of φ, zero in coordinates that were not estimated; NaN counts as
+            zero.
+
+        Returns
+        -------
+        ``(n_items,)`` each: of infit and of outfit.
+
+        Notes
+        -----
+        Source: Snijders (2001), *Psychometrika* 66, 331–342, which does so for the fit of a person
+        whose ability is estimated.
+        """
+        known = np.nan_to_num(covariance)
+        return (
+            _error_left(self.infit_se, self.infit_slope, known),
+            _error_left(self.outfit_se, self.outfit_slope, known),
+        )
 
     def of_items(self, n_items: int) -> "MarginalDerivatives":
         """Keep the first items."""
@@ -184,8 +221,8 @@ def marginal_derivatives(
     shards = data.shard_sessions
     n_shards = len(shards) - 1
     n_buffers = max(1, min(get_num_threads(), n_shards))
-    buffers = np.empty((n_buffers, data.n_items, 14))
-    sums = np.zeros((data.n_items, 14))
+    buffers = np.empty((n_buffers, data.n_items, kernels.INFORMATION_SUMS))
+    sums = np.zeros((data.n_items, kernels.INFORMATION_SUMS))
     for first in range(0, n_shards, n_buffers):
         n = min(n_buffers, n_shards - first)
         kernels.information_wave(
@@ -194,6 +231,12 @@ def marginal_derivatives(
         )  # fmt: skip
         kernels.add_in_order(sums, buffers, n)
     return _derivatives_of(sums, data.item_weights)
+
+
+def _error_left(error: FloatArray, slope: FloatArray, covariance: FloatArray) -> FloatArray:
+    taken_up = np.einsum("jk,jkm,jm->j", slope, covariance, slope)
+    left = np.maximum(error**2 - taken_up, LEAST_LEFT * error**2)
+    return np.asarray(np.sqrt(left), np.float64)
 
 
 def _derivatives_of(sums: FloatArray, counts: FloatArray) -> MarginalDerivatives:
@@ -207,7 +250,12 @@ def _derivatives_of(sums: FloatArray, counts: FloatArray) -> MarginalDerivatives
         outfit = np.where(answered, sums[:, 11] / counts, np.nan)
         infit_se = np.where(answered, np.sqrt(np.maximum(sums[:, 12], 0)) / sums[:, 10], np.nan)
         outfit_se = np.where(answered, np.sqrt(np.maximum(sums[:, 13], 0)) / counts, np.nan)
-    return MarginalDerivatives(sums[:, :3].copy(), information, infit, outfit, infit_se, outfit_se)
+        infit_slope = np.where(answered[:, None], sums[:, 14:17] / sums[:, 10:11], np.nan)
+        outfit_slope = np.where(answered[:, None], sums[:, 17:20] / counts[:, None], np.nan)
+    return MarginalDerivatives(
+        sums[:, :3].copy(), information, infit, outfit, infit_se, outfit_se,
+        infit_slope, outfit_slope,
+    )  # fmt: skip
 
 
 def estimate_abilities(

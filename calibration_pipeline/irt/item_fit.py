@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.expectation import estimate_abilities
@@ -92,7 +92,7 @@ def summed_score_fit(
         for cells in zip(observed, expected_share, n_parameters, strict=True)
     ]
     statistic, degrees = (np.array(column) for column in zip(*fits, strict=True))
-    return SummedScoreFit(statistic, degrees, chi2.sf(statistic, np.maximum(degrees, 1)))
+    return SummedScoreFit(statistic, degrees, chdtrc(np.maximum(degrees, 1), statistic))
 
 
 def complete_answers(data: ResponseData) -> NDArray[np.uint8]:

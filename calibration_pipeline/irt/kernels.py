@@ -10,6 +10,8 @@ from numba import njit, prange
 ROUNDING = 1.5 * 2.0**52
 SMALLEST_EXPONENT = -700.0
 """exp of it is 1e-304: less would need another exponent than a double has."""
+INFORMATION_SUMS = 20
+"""Of each item, by `information_wave`."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -145,9 +147,10 @@ def information_wave(
 ):  # fmt: skip
     """Score, information and residual sums of every item, one buffer per shard.
 
-    Fills ``sums (n_buffers, n_items, 14)``: score (3), upper triangle of the information (6),
-    Σ(x − p)², Σv, Σ(x − p)²/v, Σ(v − 4v²), Σ(1/v − 4), where p is the prediction from the
-    session's other answers and v = p(1 − p). An answer of weight w counts w times.
+    Fills ``sums (n_buffers, n_items, 20)``: score (3), upper triangle of the information (6),
+    Σ(x − p)², Σv, Σ(x − p)²/v, Σ(v − 4v²), Σ(1/v − 4), Σ(1 − 2p)∂p (3), Σ(1 − 2p)∂p/v (3), where
+    p is the prediction from the session's other answers, ∂p its gradient by φ and v = p(1 − p). An
+    answer of weight w counts w times.
     """
     n_nodes = log_weights.shape[1]
     is_weighted = weights.shape[0] > 0
@@ -183,6 +186,8 @@ def information_wave(
                 for m in range(3):
                     d_m = count * d[m] / total
                     out[m] += residual * d_m / variance
+                    out[14 + m] += (1.0 - 2.0 * p) * d_m
+                    out[17 + m] += (1.0 - 2.0 * p) * d_m / variance
                     for n in range(m, 3):
                         out[position] += d_m * d[n] / total / variance
                         position += 1

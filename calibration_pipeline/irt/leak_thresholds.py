@@ -107,8 +107,31 @@ def _cycles(
     return exits, lengths
 
 
+def constants_for(model: LeakModel, is_timed: BoolArray, known: FloatArray) -> FloatArray:
+    """Constants of the classes that occur, ``(2, n_shares)``: without times, and with.
+
+    Parameters
+    ----------
+    model
+        The alternatives.
+    is_timed
+        ``(n_items,)`` whether times are used.
+    known
+        ``(2, n_shares)`` found earlier under the same model; NaN where they weren't needed. To find
+        them takes seconds.
+    """
+    constants = known.copy()
+    for timed in (False, True):
+        if (is_timed == timed).any() and np.isnan(constants[int(timed)]).any():
+            constants[int(timed)] = false_alarm_constants(model, timed)
+    return constants
+
+
 def alarm_thresholds(
-    model: LeakModel, answers_per_false_alarm: FloatArray, is_timed: BoolArray
+    model: LeakModel,
+    answers_per_false_alarm: FloatArray,
+    is_timed: BoolArray,
+    known: FloatArray | None = None,
 ) -> FloatArray:
     """Thresholds of log Λ, ``(n_items, n_shares)``.
 
@@ -120,12 +143,11 @@ def alarm_thresholds(
         ``(n_items,)`` of all shares together.
     is_timed
         ``(n_items,)`` whether times are used.
+    known
+        As in `constants_for`.
     """
-    thresholds = np.empty((len(is_timed), len(model.shares)))
-    for timed in (False, True):
-        of_class = is_timed == timed
-        if of_class.any():
-            constants = np.array(false_alarm_constants(model, timed))
-            per_answer = answers_per_false_alarm[of_class, None] / np.array(model.budgets)
-            thresholds[of_class] = np.log(constants * per_answer)
-    return np.maximum(thresholds, LOWEST_THRESHOLD)
+    unknown = np.full((2, len(model.shares)), np.nan)
+    constants = constants_for(model, is_timed, unknown if known is None else known)
+    per_answer = answers_per_false_alarm[:, None] / np.array(model.budgets)
+    thresholds = np.log(constants[is_timed.astype(np.int64)] * per_answer)
+    return np.asarray(np.maximum(thresholds, LOWEST_THRESHOLD))

@@ -15,10 +15,11 @@ Source: Huber & Ronchetti (2009), *Robust Statistics*, ch. 4 (rejection by a lim
 & Leroy (1987), *Robust Regression and Outlier Detection*, ch. 4 (the start).
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from calibration_pipeline.irt.linking import LinkingConstants
 from calibration_pipeline.irt.linking_errors import LinkingInfluence
@@ -96,8 +97,9 @@ def rejection_loss(z: float) -> float:
     """
     if not np.isfinite(z):
         return 1.0
-    share = float(norm.cdf(z) - norm.cdf(-z))
-    return share / (share - 2.0 * z * float(norm.pdf(z)))
+    share = float(ndtr(z) - ndtr(-z))
+    density = math.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
+    return share / (share - 2.0 * z * density)
 
 
 def _consistent_half(items: CommonItems, rejection: Rejection) -> BoolArray:

@@ -10,12 +10,15 @@ from calibration_pipeline.errors import AnchorSetError
 from calibration_pipeline.policy.anchor_evidence import AnchorEvidence
 from calibration_pipeline.policy.anchor_selection import select_anchors
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.records import AnchorProposal, CalibrationState
-from calibration_pipeline.store.anchor_history import read_credible_flags
+from calibration_pipeline.policy.flag_reasons import SAYS_IT_CHANGED
+from calibration_pipeline.policy.flag_reviews import undismissed_flags
+from calibration_pipeline.records import AnchorProposal, CalibrationState, ItemKey
 from calibration_pipeline.store.anchor_sets import propose_set
 from calibration_pipeline.store.anchors import read_anchor_set
 from calibration_pipeline.store.bank import read_bank
 from calibration_pipeline.store.connection import Database
+from calibration_pipeline.store.flag_decisions import read_flag_decisions
+from calibration_pipeline.store.flags import read_flag_history
 from calibration_pipeline.store.history import newest_accepted_key
 from calibration_pipeline.store.states import read_state
 
@@ -81,8 +84,31 @@ def read_anchor_evidence(
         earlier=_newest_accepted(database, night - timedelta(days=apart)),
         oldest=_newest_accepted(database, stable_since),
         anchors=read_anchor_set(database, night),
-        flags=read_credible_flags(database, stable_since, night),
+        flags=_flags_against(database, configuration, stable_since, night),
     )
+
+
+def _flags_against(
+    database: Database, configuration: CalibrationConfiguration, first: date, last: date
+) -> dict[ItemKey, list[tuple[date, str]]]:
+    """Read what accepted nights of a span found of items, without what reviewers have dismissed.
+
+    Of the nights before the last one only what says that an item changed. Every decision made until
+    now counts: whoever dismisses a flag may select on the same day.
+    """
+    history = read_flag_history(database, last)
+    decisions = read_flag_decisions(database)
+    return {
+        key: counting
+        for key, found in undismissed_flags(history, decisions, configuration).items()
+        if (
+            counting := [
+                (night, reason)
+                for night, reason in found
+                if night == last or (night >= first and reason in SAYS_IT_CHANGED)
+            ]
+        )
+    }
 
 
 def _newest_accepted(database: Database, until: date) -> CalibrationState | None:

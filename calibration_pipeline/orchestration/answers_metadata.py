@@ -21,6 +21,11 @@ def of_source(source: ResponseSource) -> Metadata:
     return {"source": source.kind, **noticed}
 
 
+def of_remarks(remarks: Sequence[str]) -> Metadata:
+    """What is odd about a day's answers, and stops nothing; nothing if all is as usual."""
+    return {"worth a look": "; ".join(remarks)} if remarks else {}
+
+
 def of_quarantine(revision: DayRevision, examples: Sequence[QuarantinedRow]) -> Metadata:
     """What was left out of one extracted day: counts that plot, their meaning, some of the rows."""
     counts = revision.quarantine_counts
@@ -40,7 +45,7 @@ def of_quarantine(revision: DayRevision, examples: Sequence[QuarantinedRow]) -> 
         ),
         "examples of quarantined rows": dg.MetadataValue.md(
             table(
-                ("reason", "session", "candidate", "item", "answered at", "result"),
+                ("reason", "session", "candidate", "item", "answered at", "result", "as written"),
                 [_example(row) for row in examples],
             )
         ),
@@ -103,7 +108,8 @@ def _example(row: QuarantinedRow) -> tuple[str, ...]:
     """People by the first digits of their pseudonyms; the source's own text as code."""
     moment = f"{row.answered_at:%Y-%m-%d %H:%M:%S %Z}" if row.answered_at else "–"
     people = (row.session or "–", row.candidate or "–")
-    return (row.reason, *people, _code(row.item_text), moment, _code(row.result_text))
+    texts = (_code(row.result_text), _code(row.spelling_text))
+    return (row.reason, *people, _code(row.item_text), moment, *texts)
 
 
 def _code(text: str) -> str:

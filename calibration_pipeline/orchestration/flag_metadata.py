@@ -10,29 +10,30 @@ from calibration_pipeline.orchestration.metadata import ROWS, Metadata, item_nam
 from calibration_pipeline.policy.flag_reviews import (
     ACKNOWLEDGED,
     DISMISSED,
-    OPEN,
-    RESOLVED,
     RETIRED,
+    count_flags,
     is_new,
 )
 from calibration_pipeline.records import FlagReview
 
 
 def of_reviews(reviews: Sequence[FlagReview], night: date) -> Metadata:
-    """Counts that plot, and the new flags, the strongest evidence first."""
-    statuses = Counter(review.status for review in reviews)
+    """Counts that plot, and the new flags, the strongest evidence first.
+
+    'open flags' are those that `calibrate flags list` shows: new and acknowledged ones too.
+    """
+    statuses, counts = Counter(r.status for r in reviews), count_flags(reviews, night)
     new = sorted(
         (review for review in reviews if is_new(review, night)),
         key=lambda review: -abs(review.episode.newest.z),
     )
-    resolved = sum(r.status == RESOLVED and r.since == night for r in reviews)
     return {
-        "new flags": len(new),
-        "open flags": statuses[OPEN],
+        "open flags": counts.open,
+        "new flags": counts.new,
         "acknowledged flags": statuses[ACKNOWLEDGED],
         "dismissed flags": statuses[DISMISSED],
         "flags of retired items": statuses[RETIRED],
-        "resolved tonight": resolved,
+        "resolved tonight": counts.resolved,
         "new tonight": dg.MetadataValue.md(
             table(
                 ("item", "reason", "z", "what", "compared with"),

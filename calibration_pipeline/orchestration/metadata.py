@@ -76,6 +76,7 @@ def of_state(state: CalibrationState, configuration: CalibrationConfiguration) -
         f"items below {configuration.minimum_responses} responses": int(waiting.sum()),
         "items without responses": int(unseen.sum()),
         "anchors": int(state.is_anchor.sum()),
+        **_of_released(state.scales),
         "median standard error of difficulty": _median_error(state, refitted),
         "scales": dg.MetadataValue.md(
             table(
@@ -210,6 +211,16 @@ def _table_of_groups(scales: Sequence[ScaleState]) -> str:
     )
 
 
+def _of_released(scales: Sequence[ScaleState]) -> Metadata:
+    """Anchors that the fit did not hold: a count that plots, and each with its reason."""
+    released = [(s.name, *anchor) for s in scales for anchor in s.released_anchors]
+    rows = table(("scale", "anchor", "why"), released)
+    return {
+        "anchors released": len(released),
+        "released anchors": dg.MetadataValue.md(rows),
+    }
+
+
 def _of_answers(scales: Sequence[ScreeningCounts]) -> Metadata:
     """What was found in the answers, over all scales; a share of nothing is left out."""
 
@@ -228,6 +239,7 @@ def _of_answers(scales: Sequence[ScreeningCounts]) -> Metadata:
         "items omitted": total("omitted"),
         "items not reached": total("not_reached"),
         "invalid answers": total("invalid"),
+        "answers left out of suspected leaks": total("suspected"),
     }
 
 

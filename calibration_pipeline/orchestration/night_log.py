@@ -14,7 +14,7 @@ def silent(step: str, night: date, done: int, total: int) -> None:
 
 
 class NightLog:
-    """Times every step of every night, and says where a run is.
+    """Times every step of every night, and says where a run is; notes what is odd about one.
 
     Parameters
     ----------
@@ -22,6 +22,13 @@ class NightLog:
         Called as each night of a step begins, and once more when the step ends.
     clock
         Seconds, monotonic.
+
+    Attributes
+    ----------
+    timings
+        Seconds by night and step.
+    remarks
+        What somebody should look at, by night; it stops nothing.
     """
 
     def __init__(
@@ -30,6 +37,7 @@ class NightLog:
         self._report = report
         self._clock = clock
         self.timings: dict[date, dict[str, float]] = defaultdict(dict)
+        self.remarks: dict[date, tuple[str, ...]] = {}
 
     def nights(self, step: str, days: Sequence[date]) -> Iterator[date]:
         """Yield the nights of a step, timing the work done on each."""

@@ -16,6 +16,7 @@ from calibration_pipeline.policy.screening import screen
 from calibration_pipeline.policy.windows import ScreeningBasis
 from calibration_pipeline.records import (
     CandidateAbilities,
+    DayArray,
     DayResponses,
     ItemBank,
     SnapshotItem,
@@ -28,6 +29,8 @@ def session_abilities(
     items: Sequence[SnapshotItem],
     populations: Mapping[str, KnownPopulation],
     configuration: CalibrationConfiguration,
+    *,
+    left_out_from: DayArray | None = None,
 ) -> CandidateAbilities:
     """Estimate the ability of every session on every scale that it answered items of.
 
@@ -41,6 +44,8 @@ def session_abilities(
         The ability population of each scale, which the posterior starts from.
     configuration
         Quadrature and scaling constant.
+    left_out_from
+        ``(n_items,)`` onsets of suspected leaks, from which on answers tell no ability; NaT: none.
     """
     parameters = np.array([(i.discrimination, i.difficulty, i.guessing) for i in items])
     every_answer = replace(
@@ -58,6 +63,7 @@ def session_abilities(
             in_scale,
             every_answer,
             basis=ScreeningBasis(unknown, known.common_start, known.group_names),
+            left_out_from=left_out_from,
         )
         if gathered.data.n_sessions == 0:
             continue

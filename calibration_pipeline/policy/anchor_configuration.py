@@ -1,4 +1,4 @@
-"""How anchors are selected: shares, periods, and what a stable item is."""
+"""How anchors are selected, what a stable item is, and when all of them are doubted."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from calibration_pipeline.irt.configuration import require
 
 @dataclass(frozen=True)
 class AnchorConfiguration:
-    """Settings of the selection of anchors (docs/anchors.md).
+    """Settings of the selection of anchors, and of the watch over them (docs/anchors.md).
 
     Attributes
     ----------
@@ -32,6 +32,11 @@ class AnchorConfiguration:
         Widest such margin: an item that is known less well says too little of whether it moved.
     difficulty_strata
         Groups of equal size, by difficulty, that anchors are spread over.
+    watch_shift, watch_z
+        Free items that have become harder, or easier, by more than this, compared with all anchors,
+        are an alarm if it is so many standard errors.
+    watch_false_alarm_nights
+        Mean number of nights between two alarms that candidates changed when they didn't.
     """
 
     share: float = 0.12
@@ -43,6 +48,9 @@ class AnchorConfiguration:
     movement_power: float = 0.9
     movement_limit: float = 0.6
     difficulty_strata: int = 10
+    watch_shift: float = 0.1
+    watch_z: float = 4.0
+    watch_false_alarm_nights: float = 1000.0
 
     def __post_init__(self) -> None:
         """Refuse values by which no set can be selected.
@@ -58,6 +66,12 @@ class AnchorConfiguration:
             require(getattr(self, name) >= 1, f"anchors.{name} must be 1 or more")
         for name in ("movement_confidence", "movement_power"):
             require(0.5 <= getattr(self, name) < 1, f"anchors.{name} must be .5 or more, below 1")
+        for name in ("watch_shift", "watch_z"):
+            require(getattr(self, name) > 0, f"anchors.{name} must be above 0")
+        require(
+            self.watch_false_alarm_nights >= 10,
+            "anchors.watch_false_alarm_nights must be 10 or more",
+        )
         require(self.movement_margin > 0, "anchors.movement_margin must be above 0")
         require(
             self.movement_margin <= self.movement_limit,

@@ -9,12 +9,76 @@ by e, and whose answers have information P, bring the scale to the weighted leas
 
 and with e of covariance V that has the covariance N⁻¹ (Σ Dᵀ P V P D) N⁻¹, N = Σ Dᵀ P D. It is
 common to all items: with 288 references that are each off by .1 it is .006, with ten .03.
+
+Answers of anchors are read at the reference's guessing, that of the shadow refit included. What is
+off about the scale then is what is off about (log a, b) once guessing is known to be that: the
+errors' covariance given guessing.
 """
 
 import numpy as np
 
 from calibration_pipeline.irt.model import to_internal
-from calibration_pipeline.records import BoolArray, FloatArray
+from calibration_pipeline.records import AnchorSet, BoolArray, CalibrationState, FloatArray
+
+LOGIT_GUESSING = 2
+
+
+def reference_covariances(state: CalibrationState, anchors: AnchorSet) -> FloatArray:
+    """Errors of the references by item, covariances of φ, ``(n_items, 3, 3)``.
+
+    Zeros for what is no anchor, and for references that are taken as known.
+
+    Parameters
+    ----------
+    state
+        Gives the items' order.
+    anchors
+        The set that the state was computed with.
+    """
+    covariance = np.zeros((len(state.keys), 3, 3))
+    if anchors.covariance is None:
+        return covariance
+    places = {key: place for place, key in enumerate(anchors.keys)}
+    place = np.array([places.get(key, -1) for key in state.keys], np.int64)
+    covariance[place >= 0] = anchors.covariance[place[place >= 0]]
+    return covariance
+
+
+def given_guessing(covariance: FloatArray) -> FloatArray:
+    """Covariances of φ once guessing is known, ``(n, 3, 3)``; its row and column are zero."""
+    variance = covariance[:, LOGIT_GUESSING, LOGIT_GUESSING]
+    shared = covariance[:, :, LOGIT_GUESSING]
+    known = np.where(variance > 0, variance, 1.0)[:, None, None]
+    remaining = covariance - shared[:, :, None] * shared[:, None, :] / known
+    remaining[:, LOGIT_GUESSING, :] = remaining[:, :, LOGIT_GUESSING] = 0.0
+    return np.asarray(remaining)
+
+
+def scale_loadings(state: CalibrationState, anchors: AnchorSet, in_scale: BoolArray) -> FloatArray:
+    """`reference_loadings` of a stored night in one scale, ``(n_items, 3, 2)``; zeros elsewhere.
+
+    Parameters
+    ----------
+    state, anchors
+        The night, and the set that it was computed with.
+    in_scale
+        ``(n_items,)`` items of the scale.
+    """
+    loadings = np.zeros((len(state.keys), 3, 2))
+    held = state.is_anchor & in_scale
+    has_answers = held & (state.covariance[:, 1, 1] > 0)
+    information = np.zeros((len(state.keys), 3, 3))
+    # The shadow refit's covariance is the inverse of the answers' information in (log a, b).
+    information[has_answers, :2, :2] = np.linalg.inv(state.covariance[has_answers, :2, :2])
+    free = (np.diagonal(state.covariance, axis1=1, axis2=2) > 0) & ~held[:, None]
+    loadings[in_scale] = reference_loadings(
+        state.parameters[in_scale],
+        free[in_scale],
+        held[in_scale],
+        given_guessing(reference_covariances(state, anchors))[in_scale],
+        information[in_scale],
+    )
+    return loadings
 
 
 def reference_loadings(

@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.anchor_errors import reference_covariances
 from calibration_pipeline.policy.flag_reference import shift_from_reference
 from calibration_pipeline.records import AnchorSet, BoolArray, CalibrationState, FloatArray
 
@@ -78,7 +79,7 @@ def anchor_movement(
     shadow = state.shadow_parameters[at, 1] - state.parameters[at, 1]
     change[at], variance[at] = (
         shadow,
-        state.covariance[at, 1, 1] + _reference_variance(state, anchors)[at],
+        state.covariance[at, 1, 1] + reference_covariances(state, anchors)[at, 1, 1],
     )
     return judge_movement(change, np.sqrt(variance), configuration)
 
@@ -102,12 +103,3 @@ def judge_movement(
     return AnchorMovement(
         change, change_se, margin, is_within, margin <= configuration.movement_limit
     )
-
-
-def _reference_variance(state: CalibrationState, anchors: AnchorSet) -> FloatArray:
-    """Variance of each reference difficulty, ``(n_items,)``; 0 where it is taken as known."""
-    variance = np.zeros(len(state.keys))
-    if anchors.covariance is not None:
-        of_key = dict(zip(anchors.keys, anchors.covariance[:, 1, 1].tolist(), strict=True))
-        variance += [of_key.get(key, 0.0) for key in state.keys]
-    return variance

@@ -154,6 +154,7 @@ def fold(
     bank: ItemBank,
     configuration: CalibrationConfiguration,
     rapid_guess_ms: FloatArray,
+    left_out_from: DayArray | None = None,
 ) -> CarriedItems:
     """Fold every day that has left the window since the last fold, each once, oldest first.
 
@@ -171,6 +172,8 @@ def fold(
         The pool and the settings.
     rapid_guess_ms
         ``(n_items,)`` thresholds of tonight's window; a single day has too few answers for its own.
+    left_out_from
+        As in `screening.screen`.
     """
     first_of_window = partition - timedelta(days=configuration.window_days - 1)
     before_window = first_of_window - timedelta(days=1)
@@ -184,7 +187,9 @@ def fold(
         information *= decay
         linear *= decay
         if day in days:
-            added = _day_likelihood(days[day], carried, start, bank, configuration, rapid_guess_ms)
+            added = _day_likelihood(
+                days[day], carried, start, bank, configuration, rapid_guess_ms, left_out_from
+            )
             # An answer from before an item changed says nothing about it as it is.
             is_current = ~(carried.carried_from > np.datetime64(day))
             information += np.where(is_current[:, None, None], added[0], 0.0)
@@ -206,6 +211,7 @@ def _day_likelihood(
     bank: ItemBank,
     configuration: CalibrationConfiguration,
     rapid_guess_ms: FloatArray,
+    left_out_from: DayArray | None,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """One day's information, its linear term I·φ̂ + g and its answers per item."""
     n = bank.n_items
@@ -223,6 +229,7 @@ def _day_likelihood(
             configuration,
             known=KnownScale(estimate, known.population, known.group_names),
             basis=ScreeningBasis(rapid_guess_ms[in_scale], known.common_start, known.group_names),
+            left_out_from=left_out_from,
         )
         if answers.data.n_responses == 0:
             continue

@@ -13,6 +13,7 @@ from calibration_pipeline.irt.configuration import (
 )
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
 OutcomePolicy = Literal["wrong", "absent"]
 """What an item without an answer counts as: a wrong answer, or as if it had not been given."""
@@ -107,6 +108,8 @@ class CalibrationConfiguration:
         Settings of the selection of anchors.
     flags
         Settings of what flags ask of reviewers.
+    leaks
+        Settings of the leak watch.
     em
         Settings of the estimator.
     """
@@ -161,6 +164,7 @@ class CalibrationConfiguration:
     differential_false_discovery_rate: float = 0.05
     anchors: AnchorConfiguration = field(default_factory=AnchorConfiguration)
     flags: FlagConfiguration = field(default_factory=FlagConfiguration)
+    leaks: LeakConfiguration = field(default_factory=LeakConfiguration)
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,9 @@ which the new answers bring (`policy.movement`). The reference of a window ago s
 tonight's (`policy.flag_reference`); it sees what comes on slowly, one night being as good as
 the next.
 
+Nights under different anchor sets aren't compared. Another set restates the scale, and what items
+seem to have moved by then is no drift.
+
 Every item is compared every night. What is credible is therefore set by the number of false alarms
 that a pool can afford (`drift_credible_z`), not by the confidence in a single comparison.
 """
@@ -21,12 +24,16 @@ from calibration_pipeline.policy.flag_reasons import (
     REFERENCE_DRIFT,
     is_eligible,
 )
-from calibration_pipeline.policy.flag_reference import LOGIT_GUESSING, shift_from_reference
+from calibration_pipeline.policy.flag_reference import (
+    LOGIT_GUESSING,
+    has_same_anchors,
+    shift_from_reference,
+)
 from calibration_pipeline.policy.movement import credible_movement
 from calibration_pipeline.records import CalibrationState, Flag
 
-LAST_NIGHT = "the last accepted night"
-WINDOW_AGO = "all answers before the window"
+LAST_NIGHT = "the last accepted night, under the same anchors"
+WINDOW_AGO = "all answers before the window, under the same anchors"
 LEAST_NEW_ANSWERS = 25
 """Since last night, for what they did to an item to be credible."""
 
@@ -51,7 +58,7 @@ def change_flags(
         Thresholds, and the z from which a change is credible.
     """
     yield from _contradictions(state, configuration)
-    if earlier is not None:
+    if earlier is not None and has_same_anchors(state, earlier):
         yield from _difficulty_drifts(state, earlier, configuration)
     if reference is not None:
         yield from _reference_drifts(state, reference, configuration)
@@ -97,7 +104,7 @@ def _difficulty_drifts(
         yield Flag(
             state.keys[j], DIFFICULTY_DRIFT, value, value - change, limit, z,
             bool(is_enough[j]) and abs(z) >= configuration.flags.drift_credible_z,
-            f"difficulty moved by {change:+.2f} since {LAST_NIGHT}",
+            f"difficulty moved by {change:+.2f} since the last accepted night",
             LAST_NIGHT, earlier.partition,
         )  # fmt: skip
 

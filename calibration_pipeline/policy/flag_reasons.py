@@ -36,6 +36,10 @@ CHANGES = frozenset({DIFFICULTY_DRIFT, REFERENCE_DRIFT, CARRIED_CONTRADICTED, GU
 """Those that compare an item with its own past. Such a flag goes out by itself once the past that
 it is compared with is that after the change, though the item is still another one."""
 
+SAYS_IT_CHANGED = DRIFTS | CHANGES | {SUSPECTED_LEAK}
+"""Those after which an item is not the one that its older answers were given to. The others are
+about the estimates of the night, and are over when these are."""
+
 
 def is_eligible(state: CalibrationState, configuration: CalibrationConfiguration) -> BoolArray:
     """Items with estimates of tonight's and answers enough to judge them by, ``(n_items,)``."""

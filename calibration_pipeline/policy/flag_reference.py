@@ -114,6 +114,14 @@ def _free(state: CalibrationState) -> BoolArray:
     return np.asarray(estimated & ~state.is_anchor[:, None])
 
 
+def has_same_anchors(state: CalibrationState, other: CalibrationState) -> bool:
+    """Whether two nights stood on one anchor set, and so on one scale.
+
+    Another set restates the scale: a shift against it says nothing of the item.
+    """
+    return state.anchor_digest == other.anchor_digest
+
+
 def shift_from_reference(
     state: CalibrationState,
     reference: CalibrationState,
@@ -123,7 +131,7 @@ def shift_from_reference(
 ) -> ReferenceShift:
     """Estimate every item's shift in one coordinate of φ since the reference.
 
-    States under different anchors aren't compared: the scale may be another one.
+    No item is compared with a state under other anchors: see `has_same_anchors`.
 
     Parameters
     ----------
@@ -143,7 +151,7 @@ def shift_from_reference(
     earlier, later = _rows(all_answers(reference), before), window_alone(state)
     says = (positions >= 0) & state.is_updated & _free(state)[:, coordinate]
     says &= _free(reference)[before, coordinate]
-    says &= state.anchor_digest == reference.anchor_digest
+    says &= has_same_anchors(state, reference)
     says &= np.minimum(earlier.about_difficulty, later.about_difficulty) >= LEAST_INFORMATION
     for sample in (earlier, later):
         says &= sample.precision[:, coordinate, coordinate] > 0.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from calibration_pipeline.records import (
     OUTCOMES,
     BoolArray,
+    DayArray,
     DayResponses,
     FloatArray,
     IntArray,
@@ -50,6 +51,8 @@ class GatheredAnswers:
         Groups that the days name.
     outcome_counts
         ``(4,)`` items given, by `OUTCOMES`.
+    suspected_count
+        Answers left out because their item is suspected to have leaked.
     """
 
     item: NDArray[np.int32]
@@ -63,6 +66,7 @@ class GatheredAnswers:
     population_group: IntArray
     group_names: tuple[str, ...]
     outcome_counts: IntArray
+    suspected_count: int = 0
 
     @property
     def session(self) -> IntArray:
@@ -87,6 +91,7 @@ def gather(
     bank: ItemBank,
     in_scale: BoolArray,
     absent: Sequence[bool] = DEFAULT_ABSENT,
+    left_out_from: DayArray | None = None,
 ) -> GatheredAnswers:
     """Gather one scale's answers from several days.
 
@@ -100,6 +105,9 @@ def gather(
         ``(bank.n_items,)`` items of the scale.
     absent
         By `OUTCOMES`: whether such answers are left out. The others count as wrong.
+    left_out_from
+        ``(bank.n_items,)`` first day whose answers to the item are left out, as if it hadn't been
+        given; NaT: none. None: no item has such a day.
 
     Raises
     ------
@@ -109,6 +117,7 @@ def gather(
     local = np.where(in_scale, np.cumsum(in_scale) - 1, -1).astype(np.int32)
     group_names = tuple(sorted({name for day in days for name in day.group_names}))
     is_absent = np.array(absent)
+    suspected_count = 0
     parts: list[dict[str, NDArray[Any]]] = []
     for day in days:
         n_sessions = len(day.session_offsets) - 1
@@ -116,6 +125,12 @@ def gather(
         outcome = _or_default(day.outcome, len(item), 0)
         session = np.repeat(np.arange(n_sessions), np.diff(day.session_offsets))
         given = item >= 0
+        if left_out_from is not None:
+            is_out = left_out_from[in_scale] <= np.datetime64(day.revision.day)
+            is_suspected = np.zeros(len(item), np.bool_)
+            is_suspected[given] = is_out[item[given]]
+            suspected_count += int(is_suspected.sum())
+            given &= ~is_suspected
         kept = given & ~is_absent[outcome] if day.outcome is not None else given
         parts.append(
             {
@@ -148,6 +163,7 @@ def gather(
         population_group=all_days("population_group", np.int64),
         group_names=group_names,
         outcome_counts=counts.sum(axis=0),
+        suspected_count=suspected_count,
     )
 
 

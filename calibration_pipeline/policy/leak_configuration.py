@@ -1,6 +1,8 @@
 """Settings of the leak detector."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 
 from calibration_pipeline.irt.configuration import require
 from calibration_pipeline.irt.leak_model import LeakModel
@@ -12,6 +14,8 @@ class LeakConfiguration:
 
     Attributes
     ----------
+    watch
+        Whether nights watch for leaks. If not, no answer is left out.
     item_nights_per_false_alarm
         Nights of healthy items, all counted, on which one alarm is expected.
     shares, budgets
@@ -33,6 +37,7 @@ class LeakConfiguration:
         A leak that isn't found within so many days counts as never found.
     """
 
+    watch: bool = True
     item_nights_per_false_alarm: float = 10_000.0
     shares: tuple[float, ...] = (0.2, 0.6)
     budgets: tuple[float, ...] = (0.85, 0.15)
@@ -70,3 +75,12 @@ class LeakConfiguration:
             time_factor=self.time_factor,
             scaling_constant=scaling_constant,
         )
+
+    def detection_digest(self, scaling_constant: float) -> str:
+        """SHA-256 of what running values rest on: under other alternatives they mean nothing.
+
+        The rate of false alarms isn't among it: thresholds are found anew every night.
+        """
+        model = asdict(self.model(scaling_constant))
+        del model["budgets"]
+        return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()

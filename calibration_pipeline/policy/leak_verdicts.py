@@ -4,7 +4,6 @@ Items of one family share an alarm: who has one of them can work out the others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,49 +11,9 @@ from calibration_pipeline.irt.leak_delays import ItemTakers, expected_delays
 from calibration_pipeline.irt.leak_detection import NO_DAY, DetectorState
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.policy.leaks import LeakState, item_knowledge, night_thresholds
-from calibration_pipeline.records import BoolArray, DayArray, FloatArray, IntArray
+from calibration_pipeline.records import DayArray, FloatArray, IntArray, LeakVerdicts
 
 _USUAL_ABILITY_SD = 0.35
-
-
-@dataclass(frozen=True)
-class LeakVerdicts:
-    """A night's verdict on every item, ``(n_items,)`` each.
-
-    Attributes
-    ----------
-    is_suspected
-        The item, or one of its family, has an alarm.
-    alarm_item
-        Number of the item whose alarm it is: itself, or one of its family; −1 for none.
-    alarm_day, onset_day
-        Days of that alarm, and of the estimated onset: the CUSUM stood at zero before. Without an
-        alarm the onset is that of the present rise. NaT where there is none.
-    statistic, threshold, share
-        log Λ of the share that is nearest to its threshold, the threshold, and the share.
-    answers_since_onset
-        Answers in the statistic.
-    answers_per_day
-        Current traffic.
-    uses_times
-        Whether times count.
-    delay_answers, delay_days
-        Expected between a leak to the planned share of candidates and its alarm. Infinite: not
-        within the longest delay at this traffic.
-    """
-
-    is_suspected: BoolArray
-    alarm_item: IntArray
-    alarm_day: DayArray
-    onset_day: DayArray
-    statistic: FloatArray
-    threshold: FloatArray
-    share: FloatArray
-    answers_since_onset: IntArray
-    answers_per_day: FloatArray
-    uses_times: BoolArray
-    delay_answers: FloatArray
-    delay_days: FloatArray
 
 
 def judge_leaks(
@@ -82,7 +41,7 @@ def judge_leaks(
     knowledge = item_knowledge(state, parameters, covariance, configuration)
     thresholds = night_thresholds(state, knowledge, configuration, scaling_constant)
     every = np.arange(len(parameters))
-    leading = np.argmax(detectors.log_ratio - thresholds, axis=1)
+    leading = np.argmax(detectors.log_ratio - thresholds, axis=1)  # −∞ for all: the first
     leading = np.where(detectors.is_alarmed, detectors.alarm_share, leading)
     alarm_item = _shared_alarms(detectors, families)
     source = np.where(alarm_item >= 0, alarm_item, every)
@@ -103,6 +62,7 @@ def judge_leaks(
         share=np.array(configuration.shares)[leading],
         answers_since_onset=detectors.answers[every, leading],
         answers_per_day=per_day,
+        is_watched=knowledge.is_known,
         uses_times=knowledge.is_timed,
         delay_answers=delays,
         delay_days=days,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calibration_pipeline.irt.leak_detection import DetectorState, WatchedAnswers, advance
 from calibration_pipeline.irt.leak_model import ItemKnowledge
-from calibration_pipeline.irt.leak_thresholds import alarm_thresholds
+from calibration_pipeline.irt.leak_thresholds import alarm_thresholds, constants_for
 from calibration_pipeline.irt.leak_times import TimeStatistics, learned_paces, paces
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.records import BoolArray, FloatArray, IntArray
@@ -35,17 +35,24 @@ class LeakState:
     traffic
         ``(n_items, 6)`` decayed sums: days, answers, mean abilities, their squares, variances of
         the abilities, variances of the speeds.
+    false_alarm_constants
+        ``(2, n_shares)`` as far as found: of items without times, and with (`leak_thresholds`).
     """
 
     detectors: DetectorState
     times: TimeStatistics
     traffic: FloatArray
+    false_alarm_constants: FloatArray
 
     @classmethod
     def empty(cls, n_items: int, configuration: LeakConfiguration) -> "LeakState":
         """Before the first day."""
-        detectors = DetectorState.at_zero(n_items, configuration.model())
-        return cls(detectors, TimeStatistics.empty(n_items), np.zeros((n_items, 6)))
+        return cls(
+            DetectorState.at_zero(n_items, configuration.model()),
+            TimeStatistics.empty(n_items),
+            np.zeros((n_items, 6)),
+            np.full((2, len(configuration.shares)), np.nan),
+        )
 
     @property
     def answers_per_day(self) -> FloatArray:
@@ -111,6 +118,11 @@ def watch_day(
     timed = day.seconds > 0  # never where unknown
     log_seconds[timed] = np.log(day.seconds[timed])
     knowledge = item_knowledge(state, parameters, covariance, configuration)
+    model = configuration.model(scaling_constant)
+    constants = constants_for(
+        model, knowledge.is_timed[knowledge.is_known], state.false_alarm_constants
+    )
+    state = replace(state, false_alarm_constants=constants)
     pace, speed_variance = paces(
         day.session_offsets, day.item, log_seconds, knowledge.time_mean, knowledge.time_variance
     )
@@ -126,7 +138,7 @@ def watch_day(
         answers,
         knowledge,
         night_thresholds(state, knowledge, configuration, scaling_constant, counts),
-        configuration.model(scaling_constant),
+        model,
     )
     learned = learned_paces(day.session_offsets, day.item, log_seconds, state.times)
     # From an alarm on, an item's times are those of candidates who know it.
@@ -138,6 +150,7 @@ def watch_day(
             day.item, np.where(is_usual, learned[0], np.nan), learned[1], decay
         ),
         traffic=_with_day(state.traffic, answers, configuration),
+        false_alarm_constants=constants,
     )
 
 
@@ -183,6 +196,8 @@ def night_thresholds(
 ) -> FloatArray:
     """Thresholds of log Λ that keep the rate of false alarms, ``(n_items, n_shares)``.
 
+    Infinite for items that nothing is known of: they aren't watched.
+
     Parameters
     ----------
     state, knowledge, configuration, scaling_constant
@@ -193,11 +208,15 @@ def night_thresholds(
     per_day = np.maximum(state.answers_per_day, 1.0)
     if counts is not None:
         per_day = np.maximum(per_day, counts)
-    return alarm_thresholds(
+    thresholds = np.full((len(per_day), len(configuration.shares)), np.inf)
+    known = knowledge.is_known
+    thresholds[known] = alarm_thresholds(
         configuration.model(scaling_constant),
-        per_day * configuration.item_nights_per_false_alarm,
-        knowledge.is_timed,
+        per_day[known] * configuration.item_nights_per_false_alarm,
+        knowledge.is_timed[known],
+        state.false_alarm_constants,
     )
+    return thresholds
 
 
 def in_new_order(
@@ -222,7 +241,6 @@ def in_new_order(
     is_new = source < 0
     if len(positions) == 0:
         return LeakState.empty(n_items, configuration)
-
     source = np.maximum(source, 0)
     detectors = state.detectors.at(source).reset(is_new, configuration.model())
     times = TimeStatistics(
@@ -232,7 +250,7 @@ def in_new_order(
         )
     )
     traffic = np.where(is_new[:, None], 0.0, state.traffic[source])
-    return LeakState(detectors, times, traffic)
+    return LeakState(detectors, times, traffic, state.false_alarm_constants)
 
 
 def reset_items(state: LeakState, items: BoolArray, configuration: LeakConfiguration) -> LeakState:

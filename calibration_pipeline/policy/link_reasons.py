@@ -4,6 +4,12 @@ import numpy as np
 
 from calibration_pipeline.irt.linking_estimates import EstimatedLink
 from calibration_pipeline.irt.robust_linking import Rejection
+from calibration_pipeline.records import ItemKey
+
+
+def item_name(key: ItemKey) -> str:
+    """Name an item as reasons are stored by."""
+    return "@".join(map(str, key))
 
 
 def why_rejected(link: EstimatedLink, position: int, rejection: Rejection) -> str:

@@ -4,7 +4,7 @@ An anchor takes no part where it carries a credible drift flag, where it has too
 where robust linking finds that it lies off the others. Each is named with its reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from calibration_pipeline.irt.linking import LinkingConstants
 from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
 from calibration_pipeline.irt.linking_estimates import CommonItems, EstimatedLink
 from calibration_pipeline.irt.robust_linking import Rejection, link_robustly
+from calibration_pipeline.policy.anchor_errors import given_guessing, reference_covariances
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.flags import ANCHOR_DRIFT
-from calibration_pipeline.policy.link_reasons import why_rejected
+from calibration_pipeline.policy.flag_reasons import ANCHOR_DRIFT
+from calibration_pipeline.policy.link_reasons import item_name, why_rejected
 from calibration_pipeline.policy.populations import KnownPopulation, known_population
 from calibration_pipeline.records import (
+    AnchorSet,
     BoolArray,
     CalibrationState,
     Flag,
@@ -35,26 +37,30 @@ def link_scales(
     state: CalibrationState,
     flags: Sequence[Flag],
     bank: ItemBank,
+    anchors: AnchorSet,
     configuration: CalibrationConfiguration,
 ) -> tuple[ScaleLink, ...]:
     """Constants from each scale's shadow-refitted anchors to their references.
 
-    A scale that was not fitted, or has fewer than `minimum_anchors` to link by, is stated as it
-    was fitted: slope 1, intercept 0, both without error.
+    References that are estimates have errors, which the constants' errors contain: a linked scale
+    stands where its references are, wherever these had pulled the night's fit. A scale that was not
+    fitted, or has fewer than `minimum_anchors` to link by, is stated as it was fitted: slope 1,
+    intercept 0, both without error.
 
     Parameters
     ----------
     state, flags
         Tonight's accepted state and its flags.
-    bank
-        The pool the state was computed on.
+    bank, anchors
+        The pool and the anchor set the state was computed on.
     configuration
         Method, limits and bounds.
     """
+    errors = given_guessing(reference_covariances(state, anchors))
     drifted = {flag.key: flag for flag in flags if flag.reason == ANCHOR_DRIFT and flag.is_credible}
     return tuple(
-        _link(state, scale.name, scale.fitted, bank.scale_index == number, drifted, configuration)
-        for number, scale in enumerate(state.scales)
+        _link(state, number, bank.scale_index == number, errors, drifted, configuration)
+        for number in range(len(state.scales))
     )
 
 
@@ -66,6 +72,15 @@ def curve_settings(configuration: CalibrationConfiguration) -> CurveSettings:
         on_reference=nodes,
         on_new=nodes if configuration.linking_is_symmetric else None,
         scaling_constant=configuration.em.scaling_constant,
+    )
+
+
+def rejection_of(configuration: CalibrationConfiguration) -> Rejection:
+    """When an anchor is left out, as configured."""
+    return Rejection(
+        configuration.anchor_rejection_z,
+        configuration.maximum_anchor_shift,
+        configuration.minimum_anchors,
     )
 
 
@@ -109,51 +124,55 @@ def within_bounds(
 
 def _link(
     state: CalibrationState,
-    name: str,
-    fitted: bool,
+    number: int,
     in_scale: BoolArray,
+    reference_errors: FloatArray,
     drifted: dict[ItemKey, Flag],
     configuration: CalibrationConfiguration,
 ) -> ScaleLink:
+    name = state.scales[number].name
     anchors = np.flatnonzero(state.is_anchor & in_scale)
-    reasons = {int(j): _why_not_asked(state, int(j), drifted, configuration) for j in anchors}
+    released = dict(state.scales[number].released_anchors)
+    reasons = {
+        int(j): _why_not_asked(state, int(j), released, drifted, configuration) for j in anchors
+    }
     asked = np.array([j for j in anchors if not reasons[int(j)]], np.int64)
-    rejection = Rejection(
-        configuration.anchor_rejection_z,
-        configuration.maximum_anchor_shift,
-        configuration.minimum_anchors,
-    )
+    rejection = rejection_of(configuration)
     found = None
-    if fitted and len(asked) >= configuration.minimum_anchors:
-        found = _estimate(state, asked, _has_slopes(state, in_scale), rejection, configuration)
+    if state.scales[number].fitted and len(asked) >= configuration.minimum_anchors:
+        items = _common_items(state, asked, reference_errors, in_scale, configuration)
+        found = _estimate(items, rejection)
     if found is not None:
         for place, j in enumerate(asked):
             reasons[int(j)] = why_rejected(found, place, rejection)
-    left_out = {_name(state.keys[j]): reason for j, reason in reasons.items() if reason}
+    left_out = {item_name(state.keys[j]): reason for j, reason in reasons.items() if reason}
     if found is None:
         return ScaleLink(name, NOT_LINKED, 1.0, 0.0, 0, left_out, is_within_bounds=True)
     return _recorded(name, found, left_out, configuration)
 
 
-def _estimate(
+def _common_items(
     state: CalibrationState,
     anchors: IntArray,
-    slope_is_free: bool,
-    rejection: Rejection,
+    reference_errors: FloatArray,
+    in_scale: BoolArray,
     configuration: CalibrationConfiguration,
-) -> EstimatedLink | None:
-    """Link by the anchors that were asked; None where they can't tell the constants."""
-    covariance = state.covariance[anchors]
-    items = CommonItems(
+) -> CommonItems:
+    """The anchors that were asked, by tonight's answers alone and by their references."""
+    return CommonItems(
         new=state.shadow_parameters[anchors],
         reference=state.parameters[anchors],
-        new_covariance=covariance,
-        reference_covariance=np.zeros_like(covariance),  # they are the scale's definition
+        new_covariance=state.covariance[anchors],
+        reference_covariance=reference_errors[anchors],
         method=configuration.linking_method,
         settings=curve_settings(configuration),
-        slope_is_free=slope_is_free,
+        slope_is_free=_has_slopes(state, in_scale),
         corrects_attenuation=configuration.linking_corrects_attenuation,
     )
+
+
+def _estimate(items: CommonItems, rejection: Rejection) -> EstimatedLink | None:
+    """Link by the anchors that were asked; None where they can't tell the constants."""
     try:
         return link_robustly(items, rejection)
     except ValueError:  # anchors of one difficulty under mean/sigma: a verdict, not a crash
@@ -184,10 +203,6 @@ def _recorded(
     )  # fmt: skip
 
 
-def _name(key: ItemKey) -> str:
-    return "@".join(map(str, key))
-
-
 def _has_slopes(state: CalibrationState, in_scale: BoolArray) -> bool:
     return bool((state.covariance[in_scale & ~state.is_anchor][:, 0, 0] > 0).any())
 
@@ -195,9 +210,12 @@ def _has_slopes(state: CalibrationState, in_scale: BoolArray) -> bool:
 def _why_not_asked(
     state: CalibrationState,
     j: int,
-    drifted: dict[ItemKey, Flag],
+    released: Mapping[str, str],
+    drifted: Mapping[ItemKey, Flag],
     configuration: CalibrationConfiguration,
 ) -> str:
+    if why := released.get(item_name(state.keys[j])):
+        return f"released in the fit: {why}"
     flag = drifted.get(state.keys[j])
     if flag is not None:
         return f"flagged as drifted: {flag.value - flag.reference:+.2f} (z {flag.z:+.1f})"

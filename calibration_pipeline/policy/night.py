@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import item_differences
 from calibration_pipeline.policy.digests import with_digest
+from calibration_pipeline.policy.link_reasons import item_name
 from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.populations import STANDARD, KnownPopulation
 from calibration_pipeline.policy.prepared_night import PreparedNight, prepare_night
@@ -24,6 +25,10 @@ from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
     CalibrationState,
     DayResponses,
+    FloatArray,
+    IntArray,
+    ItemKey,
+    ScaleState,
 )
 
 
@@ -43,6 +48,8 @@ def calibrate_night(
         in_scale = inputs.bank.scale_index == number
         answers = prepared.answers[number]
         items = prepared.items_of_scale(in_scale, name)
+        if inputs.anchors.covariance is not None:
+            items = replace(items, reference_covariance=_reference_errors(inputs)[in_scale])
         counts[in_scale] = answers.data.item_counts[: len(items.start)]
         eligible = int((counts[in_scale] >= configuration.minimum_responses).sum())
         known = prepared.carried.populations.get(name)
@@ -148,7 +155,10 @@ def _assemble(
         outfit_se=whole("outfit_se"),
         is_anchor=prepared.is_anchor,
         is_updated=fitted & prepared.free.any(axis=1) & (counts > 0),
-        scales=tuple(fit.state for fit in fits),
+        scales=tuple(
+            _with_released(fit, np.flatnonzero(bank.scale_index == number), bank.keys)
+            for number, fit in enumerate(fits)
+        ),
         folded_through=prepared.carried.folded_through,
         window=_identities(inputs.window),
         folded=_identities(inputs.leaving),
@@ -157,6 +167,7 @@ def _assemble(
         bank_digest=bank.digest,
         anchor_digest=inputs.anchors.digest,
         configuration_digest=configuration.digest,
+        leak_digest=inputs.leak_digest,
         digest="",
         differences=tuple(
             difference
@@ -168,6 +179,19 @@ def _assemble(
             )
         ),
     )
+
+
+def _reference_errors(inputs: NightInputs) -> FloatArray:
+    """Covariances of the references by item of the bank, ``(n_items, 3, 3)``."""
+    errors = np.zeros((inputs.bank.n_items, 3, 3))
+    errors[inputs.bank.positions(inputs.anchors.keys)] = inputs.anchors.covariance
+    return errors
+
+
+def _with_released(fit: ScaleFit, rows: IntArray, keys: Sequence[ItemKey]) -> ScaleState:
+    """Name the anchors that the fit of a scale released; `rows` are its items in the bank."""
+    names = [(item_name(keys[rows[row]]), reason) for row, reason in fit.released.items()]
+    return replace(fit.state, released_anchors=tuple(sorted(names)))
 
 
 def _identities(days: Sequence[DayResponses]) -> tuple[tuple[date, int, str], ...]:

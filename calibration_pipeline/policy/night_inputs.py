@@ -1,10 +1,17 @@
 """What a night reads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
-from calibration_pipeline.records import AnchorSet, CalibrationState, DayResponses, ItemBank
+from calibration_pipeline.records import (
+    AnchorSet,
+    CalibrationState,
+    DayArray,
+    DayResponses,
+    ItemBank,
+    ItemKey,
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,14 @@ class NightInputs:
         scale. Scales that no night has fitted yet are absent.
     bank, anchors
         The pool and the anchor set in force.
+    left_out_from
+        ``(bank.n_items,)`` first day whose answers to the item are left out, since it is suspected
+        to have leaked then; NaT: none. None where nights don't watch for leaks.
+    before_leaks
+        Items of which leaked answers have been folded in, with the newest accepted state from
+        before their leak; None where there is no such state.
+    leak_digest
+        Of the leak watch that the night hands on; empty where nights don't watch.
     """
 
     partition: date
@@ -34,3 +49,6 @@ class NightInputs:
     baselines: Mapping[str, CalibrationState]
     bank: ItemBank
     anchors: AnchorSet
+    left_out_from: DayArray | None = None
+    before_leaks: Mapping[ItemKey, CalibrationState | None] = field(default_factory=dict)
+    leak_digest: str = ""

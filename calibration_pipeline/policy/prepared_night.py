@@ -13,6 +13,7 @@ from calibration_pipeline.policy.carrying import (
     starting_values,
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.leak_carrying import without_leaked_days
 from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.scale_items import ScaleItems
 from calibration_pipeline.policy.screening import KnownScale, screen
@@ -52,7 +53,12 @@ class PreparedNight:
 def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) -> PreparedNight:
     """Carry over, learn base priors, screen the window, and fold the days that left it."""
     bank, anchors = inputs.bank, inputs.anchors
-    carried = carry_over(inputs.parent, inputs.baselines, bank, anchors)
+    carried = without_leaked_days(
+        carry_over(inputs.parent, inputs.baselines, bank, anchors),
+        inputs.before_leaks,
+        bank,
+        configuration.forgetting_half_life_days,
+    )
     is_anchor = np.zeros(bank.n_items, bool)
     is_anchor[bank.positions(anchors.keys)] = True
     prior_mean, prior_sd = np.empty((bank.n_items, 3)), np.empty((bank.n_items, 3))
@@ -70,7 +76,14 @@ def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) 
     frozen = is_anchor | bank.is_retired
     return PreparedNight(
         carried=fold(
-            carried, inputs.leaving, inputs.partition, start, bank, configuration, rapid_guess_ms
+            carried,
+            inputs.leaving,
+            inputs.partition,
+            start,
+            bank,
+            configuration,
+            rapid_guess_ms,
+            inputs.left_out_from,
         ),
         answers=answers,
         start=start,
@@ -94,7 +107,12 @@ def _screened(
         in_scale = inputs.bank.scale_index == number
         last = carried.populations.get(name)
         known = KnownScale(start[in_scale], last.population, last.group_names) if last else None
-        found.append(screen(inputs.window, inputs.bank, in_scale, configuration, known=known))
+        found.append(
+            screen(
+                inputs.window, inputs.bank, in_scale, configuration,
+                known=known, left_out_from=inputs.left_out_from,
+            )
+        )  # fmt: skip
     return tuple(found)
 
 

@@ -6,9 +6,16 @@ import numpy as np
 
 from calibration_pipeline.irt.linking import linked_covariances, transform_items
 from calibration_pipeline.irt.model import from_internal, standard_errors
+from calibration_pipeline.policy.anchor_errors import reference_covariances, scale_loadings
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.links import by_scale, constants_covariance, constants_of
+from calibration_pipeline.policy.links import (
+    NOT_LINKED,
+    by_scale,
+    constants_covariance,
+    constants_of,
+)
 from calibration_pipeline.records import (
+    AnchorSet,
     BoolArray,
     CalibrationState,
     FloatArray,
@@ -31,37 +38,39 @@ def compose_snapshot(
     state: CalibrationState,
     links: Sequence[ScaleLink],
     bank: ItemBank,
+    anchors: AnchorSet,
     previous: Mapping[ItemKey, SnapshotItem],
     configuration: CalibrationConfiguration,
 ) -> tuple[SnapshotItem, ...]:
     """State every item of the pool as it is to be published.
 
-    Anchors stand at their reference, to the bit. Eligible items take tonight's values, moved by
-    the night's link, whose errors join theirs. Below eligibility the values published before
-    stand; an item that never had any shows its author's, or its base prior's mode.
+    Anchors stand at their reference, to the bit, with the error that the reference has. Eligible
+    items take tonight's values, moved by the night's link, whose errors join theirs. Below
+    eligibility the values published before stand; an item that never had any shows its author's,
+    or its base prior's mode.
 
     Parameters
     ----------
     state, links
         Tonight's accepted state and its links, one per scale.
-    bank
-        The pool the state was computed on.
+    bank, anchors
+        The pool and the anchor set the state was computed on.
     previous
         The items of the newest version of an earlier night; empty before the first.
     configuration
         Eligibility, trust and bounds.
     """
-    linked, covariance = _linked(state, links, bank)
+    linked, covariance = _linked(state, links, bank, anchors)
     bounded, at_bound = _bounded(linked, configuration)
     errors = standard_errors(bounded, covariance)
     eligible = eligible_items(state, configuration)
-    authored = _authored(state, bank)
+    authored, reference = _authored(state, bank), reference_covariances(state, anchors)
     items = []
     for j, key in enumerate(state.keys):
         earlier = previous.get(key)
         if state.is_anchor[j]:
-            values, source, spread, bound = state.parameters[j], ANCHOR, np.zeros((3, 3)), ""
-            error = np.zeros(3)
+            values, source, spread, bound = state.parameters[j], ANCHOR, reference[j], ""
+            error = standard_errors(values[None], spread[None])[0]
         elif eligible[j]:
             values, source, spread, bound = bounded[j], FITTED, covariance[j], at_bound[j]
             error = errors[j]
@@ -94,12 +103,21 @@ def compose_snapshot(
 
 
 def _linked(
-    state: CalibrationState, links: Sequence[ScaleLink], bank: ItemBank
+    state: CalibrationState, links: Sequence[ScaleLink], bank: ItemBank, anchors: AnchorSet
 ) -> tuple[FloatArray, FloatArray]:
+    """Parameters on the published scale, and the covariances of φ with all errors of the scale.
+
+    The errors of the references come in once: with those of the link, which brings the night to
+    the references whatever they had pulled it to, or, where nothing was linked, by that pull.
+    """
     parameters, covariance = state.parameters.copy(), state.covariance.copy()
     for number, link in enumerate(by_scale(state, links)):
-        moved = (bank.scale_index == number) & ~state.is_anchor
+        in_scale = bank.scale_index == number
+        moved = in_scale & ~state.is_anchor
         constants, before = constants_of(link), parameters[moved]
+        if link.method == NOT_LINKED:
+            pull = scale_loadings(state, anchors, in_scale)[moved]
+            covariance[moved] += pull @ pull.transpose(0, 2, 1)
         parameters[moved] = transform_items(before, constants)
         covariance[moved] = linked_covariances(
             before, covariance[moved], constants, constants_covariance(link)

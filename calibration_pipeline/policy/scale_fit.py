@@ -13,16 +13,15 @@ from calibration_pipeline.irt.expectation import (
     with_estimated_mean,
 )
 from calibration_pipeline.irt.linking import (
-    UNLINKED,
     LinkingConstants,
     transform_covariances,
     transform_items,
 )
-from calibration_pipeline.irt.linking_curves import CurveSettings, Quadrature
-from calibration_pipeline.irt.linking_methods import stocking_lord
 from calibration_pipeline.irt.priors import ItemPriors, LearnedPrior
 from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
+from calibration_pipeline.policy.anchor_release import moved_anchors, with_released
+from calibration_pipeline.policy.baseline_link import link_to_baseline
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.contradiction import CarriedShift, carried_shift, without_carried
 from calibration_pipeline.policy.differential import compare_groups
@@ -39,7 +38,6 @@ from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
     BoolArray,
     FloatArray,
-    IntArray,
     ScaleState,
     ScreeningCounts,
 )
@@ -83,9 +81,11 @@ def fit_scale(
         fitted.loadings,
     )
     is_contradicted = shift.is_credible(configuration.contradiction_z)
-    if is_contradicted.any():
+    released = _released(items, fitted, configuration)
+    if is_contradicted.any() or released:
         items = without_carried(items, is_contradicted, start=estimates)
-        fitted = _fit(items, answers, known, sets_scale, configuration)
+        again = with_released(items, released)
+        fitted = _fit(again, answers, known, sets_scale, configuration)
     if isinstance(fitted.result.priors, LearnedPrior):
         learned = fitted.result.priors
         items = replace(
@@ -95,7 +95,21 @@ def fit_scale(
         )
     stated = _stated_on_scale(name, items, answers, fitted, shift, configuration)
     compared = compare_groups(answers, fitted.data, items.free, fitted.result, configuration)
-    return replace(stated, is_contradicted=is_contradicted, compared=compared)
+    return replace(stated, is_contradicted=is_contradicted, compared=compared, released=released)
+
+
+def _released(
+    items: ScaleItems, fitted: "_Fitted", configuration: CalibrationConfiguration
+) -> dict[int, str]:
+    """Find the anchors that a first fit shows to have moved; no fit without anchors has any."""
+    counts = fitted.data.item_counts[: len(items.start)]
+    refit = items.is_anchor & (counts > 0)
+    if not refit.any():
+        return {}
+    covariance = np.zeros_like(fitted.found.information)
+    covariance[refit] = shadow_covariance(fitted.found.information[refit])
+    shadow = shadow_refit(items.start, fitted.found, refit)
+    return moved_anchors(items, shadow, covariance, counts, configuration)
 
 
 def _fit(
@@ -199,21 +213,23 @@ def _stated_on_scale(
     result, found = fitted.result, fitted.found
     counts = fitted.data.item_counts[: len(items.start)]
     parameters = result.parameters[: len(items.start)]
-    covariance = items.before_window.posterior_covariance(items.free, found.information)
-    covariance += fitted.loadings @ fitted.loadings.transpose(0, 2, 1)
+    own = items.before_window.posterior_covariance(items.free, found.information)
+    infit_se, outfit_se = found.fit_errors(own)
+    covariance = own + fitted.loadings @ fitted.loadings.transpose(0, 2, 1)
     refit = items.is_anchor & (counts > 0)
     covariance[refit] = shadow_covariance(found.information[refit])
-    constants = _link_to_baseline(items, parameters, counts, configuration)
+    constants = link_to_baseline(items, parameters, counts, configuration)
     return ScaleFit(
-        parameters=np.where(items.free, transform_items(parameters, constants), parameters),
+        # What isn't free stands where it stood, released anchors at their references included.
+        parameters=np.where(items.free, transform_items(parameters, constants), items.start),
         covariance=transform_covariances(covariance, constants),
         prior_mean=items.prior_mean,
         prior_precision=items.prior_precision,
         shadow_parameters=shadow_refit(parameters, found, refit),
         infit=found.infit,
         outfit=found.outfit,
-        infit_se=found.infit_se,
-        outfit_se=found.outfit_se,
+        infit_se=infit_se,
+        outfit_se=outfit_se,
         carried_shift=constants.slope * shift.shift,
         carried_shift_se=constants.slope * shift.shift_se,
         is_contradicted=np.zeros(len(parameters), bool),
@@ -270,26 +286,4 @@ def unfitted_scale(
         groups=known.groups,
         common_start=None if np.isnan(known.common_start) else known.common_start,
         screening=answers.counts or ScreeningCounts(),
-    )
-
-
-def _link_to_baseline(
-    items: ScaleItems,
-    parameters: FloatArray,
-    counts: IntArray,
-    configuration: CalibrationConfiguration,
-) -> LinkingConstants:
-    """Constants that bring tonight's scale to the first night's; (1, 0) where nothing is due."""
-    if items.baseline is None:
-        return UNLINKED
-    common = np.isfinite(items.baseline).all(axis=1) & items.free[:, 1]
-    common &= counts >= configuration.minimum_responses
-    has_slopes = bool(items.free[:, 0].any())
-    if common.sum() < (2 if has_slopes else 1):
-        return UNLINKED
-    return stocking_lord(
-        parameters[common],
-        items.baseline[common],
-        CurveSettings(Quadrature.equal(), scaling_constant=configuration.em.scaling_constant),
-        slope_is_free=has_slopes,
     )

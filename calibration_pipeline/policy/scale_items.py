@@ -1,6 +1,6 @@
 """The items of one scale, before a night's fit and after it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class ScaleItems:
     baseline
         ``(n, 3)`` parameters of the night that set the scale of a pool without anchors; NaN
         where that night had too few answers. None when anchors hold the scale, or on that night.
+    reference_covariance
+        ``(n, 3, 3)`` errors of the anchors' references; None where all are taken as known.
     """
 
     start: FloatArray
@@ -38,6 +40,13 @@ class ScaleItems:
     information: FloatArray
     linear: FloatArray
     baseline: FloatArray | None
+    reference_covariance: FloatArray | None = None
+
+    @property
+    def reference_errors(self) -> FloatArray:
+        """Covariances of the references' φ, ``(n, 3, 3)``; zeros where they are known."""
+        known = np.zeros((len(self.start), 3, 3))
+        return known if self.reference_covariance is None else self.reference_covariance
 
     @property
     def before_window(self) -> ItemPriors:
@@ -53,7 +62,10 @@ class ScaleItems:
 
 @dataclass(frozen=True)
 class ScaleFit:
-    """The fitted items of one scale; rows as in `ScaleItems`."""
+    """The fitted items of one scale; rows as in `ScaleItems`.
+
+    `released` says of the anchors that were released tonight, by row, why.
+    """
 
     parameters: FloatArray
     covariance: FloatArray
@@ -69,3 +81,4 @@ class ScaleFit:
     is_contradicted: BoolArray
     state: ScaleState
     compared: ComparedGroups | None = None
+    released: dict[int, str] = field(default_factory=dict)

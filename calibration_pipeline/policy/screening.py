@@ -1,6 +1,7 @@
 """Answers as they really are: what of them counts, how much, and for what.
 
-1. Items that were not answered count as wrong or not at all, by the programme's settings.
+1. Items that were not answered count as wrong or not at all, by the programme's settings. Answers
+   from the onset of a suspected leak on don't count.
 2. Sessions that are too short are left out.
 3. A candidate's later answers to an item move to a copy of it, which is held fixed.
 4. Rapid guesses and aberrant sessions are marked, counted, and weighted as the settings say.
@@ -71,6 +72,7 @@ def screen(
     *,
     known: KnownScale | None = None,
     basis: ScreeningBasis | None = None,
+    left_out_from: DayArray | None = None,
 ) -> ScaleResponses:
     """Gather one scale's answers from several days, and screen them.
 
@@ -89,6 +91,8 @@ def screen(
     basis
         Taken from the days themselves where None. A single day has too few answers for that: give
         it the basis of its window, with the groups of the population that it is to be met with.
+    left_out_from
+        ``(bank.n_items,)`` onsets of suspected leaks, NaT elsewhere; None if there is none.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def screen(
         If a day holds an item that the bank lacks: extraction quarantines those.
     """
     n_items = int(in_scale.sum())
-    everything = gather(days, bank, in_scale, configuration.absent_outcomes)
+    everything = gather(days, bank, in_scale, configuration.absent_outcomes, left_out_from)
     kept = everything.lengths >= configuration.minimum_session_answers
     is_repeat = repeated_exposures(everything, n_items)[np.repeat(kept, everything.lengths)]
     answers = everything.of_sessions(kept)
@@ -155,6 +159,7 @@ def _counts(
         invalid=invalid,
         timed_items=int(np.isfinite(basis.rapid_guess_ms).sum()),
         group_sessions=tuple(np.bincount(group, minlength=len(basis.group_names)).tolist()),
+        suspected=everything.suspected_count,
     )
 
 

@@ -88,7 +88,7 @@ def state_items(
     if method == "oakes":
         return _jointly(data, problem, result, configuration, standardise=standardise)
     priors = result.priors.for_items(problem.free)
-    covariance = _inverses(found.information + priors.precision, problem)
+    covariance = own_covariances(found.information + priors.precision, problem)
     population = result.population
     if not population.sd_is_estimated or population.mean_is_estimated:
         determined = np.isfinite(covariance.sum(axis=(1, 2)))
@@ -137,14 +137,17 @@ def _jointly(
     return StatedItems(result.parameters, joint.item_covariance, spread_se)
 
 
-def _inverses(information: FloatArray, problem: ItemProblem) -> FloatArray:
-    """Invert over the free coordinates; 0 elsewhere, NaN where that can't be done."""
+def own_covariances(precision: FloatArray, problem: ItemProblem) -> FloatArray:
+    """Invert each item's precision over its free coordinates, ``(n_items, 3, 3)``.
+
+    0 elsewhere, NaN where that can't be done.
+    """
     free = problem.free
     pairs = free[:, :, None] & free[:, None, :]
-    diagonal = np.diagonal(information, axis1=1, axis2=2)
+    diagonal = np.diagonal(precision, axis1=1, axis2=2)
     scale = np.sqrt(np.where(free & (diagonal > 0.0), diagonal, 1.0))
     outer = scale[:, :, None] * scale[:, None, :]
-    correlation = np.where(pairs, information / outer, np.eye(3) * ~free[:, :, None])
+    correlation = np.where(pairs, precision / outer, np.eye(3) * ~free[:, :, None])
     solvable = np.linalg.eigvalsh(correlation)[:, 0] > SMALLEST_EIGENVALUE
     inverse = np.linalg.inv(np.where(solvable[:, None, None], correlation, np.eye(3))) / outer
     return np.where(pairs, np.where(solvable[:, None, None], inverse, np.nan), 0.0)

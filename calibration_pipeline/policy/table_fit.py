@@ -22,7 +22,7 @@ from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline.policy import table_flags
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.table_errors import StatedItems, state_items
+from calibration_pipeline.policy.table_errors import StatedItems, own_covariances, state_items
 from calibration_pipeline.policy.table_priors import is_at_bound, unanswered_values
 from calibration_pipeline.policy.table_solution import (
     TableFitOptions,
@@ -125,8 +125,12 @@ def fit_table(
     flags = {
         table_flags.ANCHOR: is_anchor,
         **_flags_of_answers(data, configuration),
-        **_flags_of_fit(task, inside, found, errors, at_bound),
+        **_flags_of_fit(task, inside, result, found, errors, at_bound),
     }
+    # Answers of one kind are flagged as such; their mean squares are those of the prior's estimate.
+    varied = ~(flags[table_flags.ALL_RIGHT] | flags[table_flags.ALL_WRONG])
+    for name in (table_flags.MISFIT_INFIT, table_flags.MISFIT_OUTFIT):
+        flags[name] &= varied
     return TableFit(
         parameters=_parameters(task, solution, stated),
         standard_errors=_whole(task, errors),
@@ -184,6 +188,7 @@ def _flags_of_answers(
 def _flags_of_fit(
     task: TableTask,
     inside: ItemProblem,
+    result: EMResult,
     found: MarginalDerivatives,
     errors: FloatArray,
     at_bound: BoolArray,
@@ -192,9 +197,11 @@ def _flags_of_fit(
     undetermined = np.asarray((_has_error(task, inside) & np.isnan(errors)).any(axis=1))
     flags = {table_flags.NOT_DETERMINED: undetermined}
     flags |= dict(zip(table_flags.AT_BOUND, at_bound.T, strict=True))
+    precision = found.information + result.priors.for_items(inside.free).precision
+    infit_se, outfit_se = found.fit_errors(own_covariances(precision, inside))
     for name, statistic, error in (
-        (table_flags.MISFIT_INFIT, found.infit, found.infit_se),
-        (table_flags.MISFIT_OUTFIT, found.outfit, found.outfit_se),
+        (table_flags.MISFIT_INFIT, found.infit, infit_se),
+        (table_flags.MISFIT_OUTFIT, found.outfit, outfit_se),
     ):
         flags[name] = table_flags.flag_misfit(statistic, error, counts, configuration)
     return {name: _whole(task, raised, False) for name, raised in flags.items()}

@@ -30,6 +30,7 @@ from calibration_pipeline.records.arrays import (
 )
 from calibration_pipeline.records.flags import (
     Flag,
+    FlagCounts,
     FlagDecision,
     FlagEpisode,
     FlagNight,
@@ -39,6 +40,14 @@ from calibration_pipeline.records.flags import (
 from calibration_pipeline.records.items import (
     ItemBank,
     ItemTable,
+)
+from calibration_pipeline.records.leaks import (
+    LeakVerdicts,
+    LeakWatch,
+)
+from calibration_pipeline.records.scale_watch import (
+    ScaleNight,
+    ScaleWatch,
 )
 from calibration_pipeline.records.snapshots import (
     AuditFinding,
@@ -71,6 +80,7 @@ __all__ = [
     "DayResponses",
     "DayRevision",
     "Flag",
+    "FlagCounts",
     "FlagDecision",
     "FlagEpisode",
     "FlagNight",
@@ -83,9 +93,13 @@ __all__ = [
     "ItemKey",
     "ItemNight",
     "ItemTable",
+    "LeakVerdicts",
+    "LeakWatch",
     "NightAcceptance",
     "ScaleLink",
+    "ScaleNight",
     "ScaleState",
+    "ScaleWatch",
     "ScreeningCounts",
     "SnapshotDraft",
     "SnapshotItem",

@@ -112,6 +112,8 @@ class ScreeningCounts:
         Sessions whose person fit is known, and those among them that don't follow the model.
     group_sessions
         ``(n_groups,)`` sessions of each population group.
+    suspected
+        Answers left out because their item is suspected to have leaked.
     """
 
     sessions: int = 0
@@ -126,6 +128,7 @@ class ScreeningCounts:
     judged_sessions: int = 0
     aberrant_sessions: int = 0
     group_sessions: tuple[int, ...] = ()
+    suspected: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What nights noticed about items, and what became of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 
 from calibration_pipeline.records.arrays import ItemKey
@@ -143,3 +144,37 @@ class FlagReview:
     status: str
     since: date
     decision: FlagDecision | None = None
+
+
+@dataclass(frozen=True)
+class FlagCounts:
+    """What a person is told of a night's flags, in the same words everywhere.
+
+    Attributes
+    ----------
+    open
+        Open or acknowledged, new ones included: what `calibrate flags list` shows.
+    new
+        Of these, waiting for a reviewer since this very night.
+    resolved
+        Found on this night to be over.
+    """
+
+    open: int
+    new: int
+    resolved: int
+
+    def named(self) -> dict[str, int]:
+        """As the run log holds them, beside a night's other counts."""
+        return {f"flags_{name}": number for name, number in asdict(self).items()}
+
+    @classmethod
+    def from_named(cls, counts: Mapping[str, int]) -> "FlagCounts | None":
+        """Find them among a night's counts; None of a night that was not searched for flags."""
+        names = [f"flags_{field.name}" for field in fields(cls)]
+        return cls(*(counts[name] for name in names)) if all(n in counts for n in names) else None
+
+    def __str__(self) -> str:
+        """'3 flags open, 1 new, 2 resolved'."""
+        flags = "flag" if self.open == 1 else "flags"
+        return f"{self.open:,} {flags} open, {self.new:,} new, {self.resolved:,} resolved"

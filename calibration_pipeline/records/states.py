@@ -33,6 +33,8 @@ class ScaleState:
     ``linking_intercept`` brought the night's own scale to the stored one (1 and 0 where anchors
     fix it): b_stored = slope · b + intercept. `common_start` is the ability that the test engine
     starts new candidates from, None if it has none. `screening` says what was found in the answers.
+    `released_anchors` are (``item_id@content_version``, why) of the anchors that tonight's fit did
+    not hold, because they have credibly moved.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ScaleState:
     groups: tuple[GroupPopulation, ...] = ()
     common_start: float | None = None
     screening: ScreeningCounts = field(default_factory=ScreeningCounts)
+    released_anchors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ class CalibrationState:
     differences
         Every item with enough answers in the largest population group and another one, by item
         and group; empty where the answers name fewer than two groups.
+    leak_digest
+        SHA-256 of the leak watch's running values after the night; empty if it didn't watch.
     """
 
     partition: date
@@ -176,6 +181,7 @@ class CalibrationState:
     configuration_digest: str
     digest: str
     differences: tuple[ItemDifference, ...] = ()
+    leak_digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from calibration_pipeline.records import Flag, FlagReview
+from calibration_pipeline.records import Flag, FlagCounts, FlagReview
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 
@@ -35,6 +35,12 @@ class FlagStanding:
     others: tuple[Flag, ...]
     unseen: tuple[FlagReview, ...]
     resolved: tuple[FlagReview, ...]
+
+    @property
+    def counts(self) -> FlagCounts:
+        """The figures that the terminal and Dagster show of this night."""
+        n_open = len(self.new) + len(self.known) + len(self.unseen)
+        return FlagCounts(n_open, len(self.new), len(self.resolved))
 
 
 def flag_standing(

@@ -20,6 +20,7 @@ from calibration_pipeline.records import (
     ItemKey,
     ScaleLink,
     ScaleState,
+    ScaleWatch,
     SnapshotItem,
 )
 from calibration_pipeline.reports.answers_found import Finding, answers_found, late_answers_line
@@ -71,6 +72,10 @@ class NightlyPage:
         were only corrected.
     reviews
         How flags stand with the reviewers; a credible flag that isn't among them counts as new.
+    watched
+        Whether each scale still stands where it stood; empty when the fit was rejected.
+    leak_delays
+        Number of items by how soon a leak of theirs would be found; empty where nights don't watch.
     """
 
     day: DayRevision
@@ -86,6 +91,8 @@ class NightlyPage:
     window_days: int
     late_answers: Mapping[date, int] = field(default_factory=dict)
     reviews: Sequence[FlagReview] = ()
+    watched: Sequence[ScaleWatch] = ()
+    leak_delays: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,10 @@ def render_nightly_page(page: NightlyPage) -> str:
     The same records give the same text: no clock is read.
     """
     template = template_environment().get_template("nightly_page.html.j2")
+    standing = flag_standing(page.flags, page.reviews, page.state.partition)
     return template.render(
         page=page,
-        verdict=verdict_of(page.state, page.items, page.flags, page.findings, page.version),
+        verdict=verdict_of(page.state, page.items, standing.counts, page.findings, page.version),
         scales=_scale_rows(page),
         missing_days=missing_days(page.state, page.window_days),
         window_answers=sum(scale.response_count for scale in page.state.scales),
@@ -114,7 +122,7 @@ def render_nightly_page(page: NightlyPage) -> str:
             page.day.quarantine_counts.items(), key=lambda pair: (-pair[1], pair[0])
         ),
         flag_counts=_flag_counts(page.flags),
-        **_flags(flag_standing(page.flags, page.reviews, page.state.partition)),
+        **_flags(standing),
         compared_count=len({difference.key for difference in page.state.differences}),
         scale_of=_scale_of(page),
         found=_found(page.state),

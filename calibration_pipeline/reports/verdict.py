@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibration_pipeline.records import AuditFinding, CalibrationState, Flag, SnapshotItem
+from calibration_pipeline.records import AuditFinding, CalibrationState, FlagCounts, SnapshotItem
 from calibration_pipeline.reports.templating import counted
 
 PUBLISHED, REJECTED, UNPUBLISHED = "published", "rejected", "unpublished"
@@ -20,7 +20,7 @@ class Verdict:
 def verdict_of(
     state: CalibrationState,
     items: Sequence[SnapshotItem] | None,
-    flags: Sequence[Flag],
+    flags: FlagCounts,
     findings: Sequence[AuditFinding],
     version: int | None,
 ) -> Verdict:
@@ -51,10 +51,9 @@ def verdict_of(
     )
 
 
-def _published(version: int, items: Sequence[SnapshotItem], flags: Sequence[Flag]) -> str:
+def _published(version: int, items: Sequence[SnapshotItem], flags: FlagCounts) -> str:
     refitted = sum(item.source == "fitted" for item in items)
-    credible = sum(flag.is_credible for flag in flags)
     return (
         f"Published version {version}: {refitted:,} of {counted(len(items), 'item')} refitted, "
-        f"{counted(credible, 'credible flag') if credible else 'no credible flag'}."
+        f"{flags}."
     )

@@ -1,19 +1,13 @@
-"""Every night's shadow refit of an anchor, and what else a selection reads from past nights."""
+"""Every night's shadow refit of an anchor."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 
 from calibration_pipeline.records import ItemKey
-from calibration_pipeline.store.tables import (
-    calibration_states,
-    flags,
-    state_evaluations,
-    state_items,
-)
+from calibration_pipeline.store.tables import calibration_states, state_items
 
 
 @dataclass(frozen=True)
@@ -103,31 +97,3 @@ def newest_version_of(engine: sa.Engine, item_id: str) -> int | None:
             )
         )
     return newest
-
-
-def read_credible_flags(
-    engine: sa.Engine, first: date, last: date
-) -> Mapping[ItemKey, list[tuple[date, str]]]:
-    """Read the credible flags of a span of nights as (night, reason) by item.
-
-    Of each night those count that were computed last.
-    """
-    e = state_evaluations.c
-    newest = (
-        sa.select(e.evaluation_id, e.partition)
-        .distinct(e.partition)
-        .where(e.kind == "flags", e.partition.between(first, last))
-        .order_by(e.partition, e.attempt.desc(), e.evaluation_id.desc())
-        .subquery()
-    )
-    query = (
-        sa.select(flags.c.item_id, flags.c.content_version, newest.c.partition, flags.c.reason)
-        .join_from(flags, newest, flags.c.evaluation_id == newest.c.evaluation_id)
-        .where(flags.c.is_credible)
-        .order_by(newest.c.partition, flags.c.reason)
-    )
-    found: dict[ItemKey, list[tuple[date, str]]] = {}
-    with engine.connect() as connection:
-        for item_id, version, night, reason in connection.execute(query):
-            found.setdefault((item_id, version), []).append((night, reason))
-    return found

@@ -12,6 +12,7 @@ from calibration_pipeline.store import (
     late_answers,
     retention,
     revisions,
+    rows_ahead,
 )
 from calibration_pipeline.store.late_answers import LateDay
 from calibration_pipeline.store.retention import Expired
@@ -41,6 +42,10 @@ class AnswerStore(StateStore):
             first_night, window_days, self._folded_through(first_night),
             refresh=refresh, fence_token=self._lock.token, source=self.source,
         )  # fmt: skip
+
+    def rows_ahead(self, today: date) -> int:
+        """Count the rows of the source that belong to days after today."""
+        return rows_ahead.rows_ahead(self.engine, today, self.timezone, self.source)
 
     def late_answers(self, partition: date) -> tuple[LateDay, ...]:
         """List what has been extracted for days that a night finds folded since they were."""

@@ -18,7 +18,10 @@ from calibration_pipeline.store import extraction
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.deletions import retention_cut
 from calibration_pipeline.store.quarantine import SortedOut, sort_out
+from calibration_pipeline.store.quarantine_reading import UNREAD_REASONS
 from calibration_pipeline.store.sources.base import SourceView
+
+_SPELLINGS = 1000
 
 
 class Place(Enum):
@@ -64,6 +67,9 @@ class DayCounter:
         Which answers count.
     left_out
         Rows of the days counted so far that are, or would be, quarantined, by reason.
+    spellings
+        Of those rows of the source whose code, outcome or time wasn't understood: how many have
+        which text, by reason and text. Of the first thousand different ones.
     """
 
     engine: sa.Engine
@@ -73,6 +79,7 @@ class DayCounter:
     bank: ItemBank
     rule: CountingRule
     left_out: Counter[str] = field(default_factory=Counter)
+    spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def places(self, days: Sequence[date]) -> dict[date, Place]:
         """Say where the answers of each day are; a day without answers has none."""
@@ -100,9 +107,17 @@ class DayCounter:
         elif place is Place.SOURCE:
             for rows in extraction.whole_sessions(self.view.stream_day(day)):
                 sorted_out = sort_out(rows)
-                self.left_out.update(sorted_out.left_out["reason"].to_pylist())
+                self._count_left_out(sorted_out.left_out)
                 counts += self._countable(*_answers_of_source(sorted_out, self.bank))
         return counts
+
+    def _count_left_out(self, rows: pa.Table) -> None:
+        self.left_out.update(rows["reason"].to_pylist())
+        unread = rows.filter(pc.is_in(rows["reason"], value_set=pa.array(UNREAD_REASONS)))
+        for row in unread.select(["reason", "outcome"]).to_pylist():
+            found = (row["reason"], row["outcome"])
+            if row["outcome"] and (found in self.spellings or len(self.spellings) < _SPELLINGS):
+                self.spellings[found] += 1
 
     def _countable(self, item: IntArray, session: IntArray, outcome: NDArray[np.uint8]) -> IntArray:
         is_absent = np.array(self.rule.absent_outcomes)[outcome]

@@ -13,7 +13,10 @@ from calibration_pipeline.records import (
     Flag,
     FlagNight,
     ItemNight,
+    LeakVerdicts,
+    LeakWatch,
     ScaleLink,
+    ScaleNight,
 )
 from calibration_pipeline.store import history, snapshots
 from calibration_pipeline.store.calibration_store import CalibrationStore
@@ -40,6 +43,8 @@ class DryRunNights(CalibrationStore):
     _states: dict[StateKey, CalibrationState] = field(init=False, default_factory=dict)
     _flags: dict[StateKey, tuple[Flag, ...]] = field(init=False, default_factory=dict)
     _links: dict[StateKey, tuple[ScaleLink, ...]] = field(init=False, default_factory=dict)
+    _watches: dict[StateKey, LeakWatch] = field(init=False, default_factory=dict)
+    _leak_verdicts: dict[StateKey, LeakVerdicts] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,9 +86,15 @@ class DryRunNights(CalibrationStore):
         kept = [attempt for night, attempt in self._states if night == partition]
         return max([super().next_attempt(partition), *(attempt + 1 for attempt in kept)])
 
-    def write_state(self, state: CalibrationState) -> None:
-        """Keep a night's state."""
+    def write_state(self, state: CalibrationState, watch: LeakWatch | None = None) -> None:
+        """Keep a night's state and its leak watch."""
         self._states[state.partition, state.attempt] = state
+        if watch is not None:
+            self._watches[state.partition, state.attempt] = watch
+
+    def leak_watch(self, state: CalibrationState) -> LeakWatch | None:
+        """Read a state's leak watch."""
+        return self._watches.get((state.partition, state.attempt)) or super().leak_watch(state)
 
     def state(self, partition: date, attempt: int | None = None) -> CalibrationState | None:
         """Read a night's state, its newest attempt unless one is named."""
@@ -108,6 +119,16 @@ class DryRunNights(CalibrationStore):
         keys = [*kept, *([stored] if stored else [])]
         first = min((night for night, _ in keys), default=None)
         return self.state(*max(key for key in keys if key[0] == first)) if first else None
+
+    def scale_history(self, before: date) -> tuple[ScaleNight, ...]:
+        """Read what earlier accepted nights left behind, with those kept here."""
+        found = {(n.partition, n.scale): n for n in super().scale_history(before)}
+        for key in sorted(self._states):
+            state = self._states[key]
+            if state.is_accepted and state.partition < before:
+                for scale in filter(lambda scale: scale.fitted, state.scales):
+                    found[state.partition, scale.name] = ScaleNight.of(state, scale)
+        return tuple(sorted(found.values(), key=lambda night: night.partition))
 
     def write_flags(self, state: CalibrationState, flags: Sequence[Flag]) -> None:
         """Keep a state's flags."""
@@ -134,6 +155,15 @@ class DryRunNights(CalibrationStore):
             if state is not None and state.is_accepted and state.partition <= through:
                 nights[state.partition] = _flag_night(state, self._flags[key])
         return tuple(nights[partition] for partition in sorted(nights))
+
+    def write_leak_verdicts(self, state: CalibrationState, verdicts: LeakVerdicts) -> None:
+        """Keep the leak watch's verdicts."""
+        self._leak_verdicts[state.partition, state.attempt] = verdicts
+
+    def leak_verdicts(self, state: CalibrationState) -> LeakVerdicts | None:
+        """Read the leak watch's verdicts."""
+        kept = self._leak_verdicts.get((state.partition, state.attempt))
+        return kept or super().leak_verdicts(state)
 
     def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
         """Keep a state's linking constants."""

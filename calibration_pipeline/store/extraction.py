@@ -105,11 +105,12 @@ def _extract(
     erased = suppressed(connection).erased
     with archive.write_day(day) as writer:
         extraction = DayExtraction(writer, key, erased)
+        # The view is of one moment: fingerprint and rows agree, whichever is read first. The
+        # store's own log gives the fingerprint of what it has streamed, the others have read it.
         for rows in whole_sessions(view.stream_day(day)):
             extraction.add(rows)
         _remember_candidates(connection, extraction.candidates)
         found = extraction.revision(day)
-        # A view that has streamed a day knows it without reading it a second time.
         fingerprint = view.fingerprints(day, day)[day]
         return revisions.record(
             connection, archive, writer, found, fingerprint, timezone, extraction.erased_sessions

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import UnknownCandidateError
+from calibration_pipeline.errors import ArchiveWriteError, UnknownCandidateError
 from calibration_pipeline.store import revisions, suppression
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.connection import Database
@@ -26,6 +26,7 @@ from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.sources.base import ResponseSource
 from calibration_pipeline.store.sources.native import NATIVE
+from calibration_pipeline.store.sources.scratch_folder import remove_leftovers
 from calibration_pipeline.store.tables import (
     candidate_abilities,
     candidate_map,
@@ -81,6 +82,8 @@ class Forgetting:
         For the log of acts.
     source
         Where the answers come from. Nothing is deleted there, unless it is the store's own log.
+    scratch
+        Where extractions that were killed have left their rows; None where there are none.
     """
 
     database: Database
@@ -89,6 +92,7 @@ class Forgetting:
     remembered: Path
     decided_by: str
     source: ResponseSource = NATIVE
+    scratch: Path | None = None
 
     def forget(self, candidate_id: str, *, erase: bool) -> Forgotten:
         """Forget one candidate, or erase all that is kept of one.
@@ -174,9 +178,22 @@ class Forgetting:
             finish_deletions(connection, self.archive)
             if erase and pseudonyms:
                 delete_leftovers(connection, self.archive, pseudonyms)
+            self._clear_scratch()
         if any(asdict(done).values()):
             _vacuum(self.database, [candidate_map, candidate_abilities, response_log])
         return done
+
+    def _clear_scratch(self) -> None:
+        """Delete what killed extractions have left: rows as the source has them, with their ids."""
+        if self.scratch is None:
+            return
+        try:
+            remove_leftovers(self.scratch)
+        except OSError as error:
+            raise ArchiveWriteError(
+                f"what a killed run has left in {self.scratch} can't be deleted "
+                f"({error.strerror or error}): correct its permissions, and do this again"
+            ) from error
 
     def _remove(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from calibration_pipeline.records import ScaleNight
 from calibration_pipeline.store.runs import TELL_NOTHING
 from calibration_pipeline.store.tables import (
     archive_revisions,
@@ -46,6 +47,34 @@ def _accepted_key(
     with engine.connect() as connection:
         found = connection.execute(query).one_or_none()
     return None if found is None else (found.partition, found.attempt)
+
+
+def read_scale_history(engine: sa.Engine, before: date) -> tuple[ScaleNight, ...]:
+    """Read what accepted nights left behind of the scales that they fitted, oldest night first.
+
+    Of several tries at a night the newest accepted one counts. The rows of `state_scales` are few:
+    one per scale and night.
+    """
+    states, scales = calibration_states.c, state_scales.c
+    counting = (
+        sa.select(states.partition, states.attempt, states.anchor_set_id)
+        .distinct(states.partition)
+        .where(states.partition < before, states.is_accepted)
+        .order_by(states.partition, states.attempt.desc())
+        .subquery()
+    )
+    own = (scales.partition == counting.c.partition) & (scales.attempt == counting.c.attempt)
+    query = (
+        sa.select(
+            counting.c.partition, counting.c.attempt, counting.c.anchor_set_id, scales.scale,
+            scales.population_mean, scales.population_sd,
+        )
+        .join_from(counting, state_scales, own)
+        .where(scales.fitted)
+        .order_by(counting.c.partition, scales.position)
+    )  # fmt: skip
+    with engine.connect() as connection:
+        return tuple(ScaleNight(**row._mapping) for row in connection.execute(query))
 
 
 def newest_finished_night(engine: sa.Engine) -> date | None:

@@ -59,6 +59,10 @@ _MATRIX = {
     "flags": ("SI", "S", ""),
     "flag_decisions": ("S", "SI", ""),
     "links": ("SI", "S", ""),
+    "leak_watches": ("SI", "S", ""),
+    "leak_items": ("SI", "S", ""),
+    "leak_detectors": ("SI", "S", ""),
+    "leak_verdicts": ("SI", "S", ""),
     "night_acceptances": ("S", "SI", ""),
     # Publication
     "snapshot_drafts": ("SID", "SD", ""),

@@ -27,8 +27,13 @@ def pseudonyms_of(
 
     The kind is part of what is hashed: a session and a candidate of one name differ.
     """
-    prefix = f"{kind}\0".encode()
-    return [hmac.digest(key, prefix + i.encode(), "sha256")[:PSEUDONYM_BYTES] for i in ids]
+    keyed = hmac.new(key, f"{kind}\0".encode(), "sha256")
+    pseudonyms = []
+    for name in ids:
+        hashed = keyed.copy()  # the key's part of the work is done once
+        hashed.update(name.encode())
+        pseudonyms.append(hashed.digest()[:PSEUDONYM_BYTES])
+    return pseudonyms
 
 
 def pseudonymised(

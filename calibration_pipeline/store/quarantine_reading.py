@@ -21,6 +21,13 @@ from calibration_pipeline.store.tables import archive_revisions
 
 EXAMPLES = 3
 """Rows of a reason that are shown where nobody asked for another number."""
+UNREAD_REASONS = (
+    "non_binary_score",
+    "unknown_outcome",
+    "naive_timestamp",
+    "unreadable_timestamp",
+)
+"""Of such rows the column of outcomes holds the text that wasn't understood."""
 DELETED, NOT_EXTRACTED = "deleted", "not extracted"
 _DIGITS = 8
 """Hexadecimal digits of a pseudonym: enough to tell rows of one session apart from others."""
@@ -52,6 +59,8 @@ class QuarantinedRow:
         In UTC.
     score, outcome
         As the source stated them.
+    spelling
+        The code, outcome or time that wasn't understood, shortened.
     """
 
     day: date
@@ -63,14 +72,14 @@ class QuarantinedRow:
     answered_at: datetime | None
     score: int | None
     outcome: str | None
+    spelling: str | None = None
 
     @property
     def item_text(self) -> str:
         """The item as it can be shown: what a source holds may be long, or no text to print."""
         if self.item_id is None:
             return _NOTHING
-        plain = "".join(c if c.isprintable() else "�" for c in self.item_id)
-        name = plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
+        name = _shown(self.item_id)
         return name if self.content_version in (1, None) else f"{name} (v{self.content_version})"
 
     @property
@@ -78,6 +87,11 @@ class QuarantinedRow:
         """Score and outcome, as far as there are any."""
         score = None if self.score is None else str(self.score)
         return ", ".join(filter(None, (score, self.outcome))) or _NOTHING
+
+    @property
+    def spelling_text(self) -> str:
+        """What wasn't understood, on one line."""
+        return _NOTHING if self.spelling is None else _shown(self.spelling)
 
 
 @dataclass(frozen=True)
@@ -213,6 +227,8 @@ def _usual_times(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _quarantined_row(day: date, row: dict[str, Any]) -> QuarantinedRow:
+    stated = row.get("outcome")  # younger than the oldest files
+    is_unread = row["reason"] in UNREAD_REASONS
     return QuarantinedRow(
         day=day,
         reason=row["reason"],
@@ -222,8 +238,14 @@ def _quarantined_row(day: date, row: dict[str, Any]) -> QuarantinedRow:
         content_version=row["content_version"],
         answered_at=row["answered_at"],
         score=row["score"],
-        outcome=row.get("outcome"),  # younger than the oldest files
+        outcome=None if is_unread else stated,
+        spelling=stated if is_unread else None,
     )
+
+
+def _shown(text: str) -> str:
+    plain = "".join(c if c.isprintable() else "�" for c in text)
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
 
 
 def _shortened(pseudonym: bytes | None) -> str | None:

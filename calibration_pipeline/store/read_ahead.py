@@ -3,10 +3,13 @@
 import queue
 import threading
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TypeVar
 
 Block = TypeVar("Block")
 
+BLOCKS_AT_ONCE = 3
+"""The one that is used, the one that waits, and the one that is made."""
 _PATIENCE_SECONDS = 0.1
 
 
@@ -15,18 +18,18 @@ def reading_ahead(
 ) -> Generator[Block, None, None]:
     """Give the blocks of a stream, of which the next one is made while this one is used.
 
-    At most two blocks exist that have not been given. What the stream raises is raised here. A
-    user who stops early, for whatever reason, waits until the stream is closed.
+    At most two blocks exist that have not been given (`BLOCKS_AT_ONCE`). What the stream raises is
+    raised here. A user who stops early, for whatever reason, waits until the stream is closed.
 
     Parameters
     ----------
     blocks
         Nobody else may use what it uses until it has ended.
     interrupt
-        Called when the user stops early: ends what the stream is waiting for.
+        Called when the user stops early, until the stream ends: ends what it is waiting for.
     """
     made: queue.Queue[Block | BaseException | None] = queue.Queue(maxsize=1)
-    is_unwanted = threading.Event()
+    is_unwanted, has_ended = threading.Event(), threading.Event()
 
     def hand_over(block: Block | BaseException | None) -> bool:
         while not is_unwanted.is_set():
@@ -38,13 +41,14 @@ def reading_ahead(
         return False
 
     def work() -> None:
+        end: BaseException | None = None
         try:
-            if all(map(hand_over, blocks)):
-                hand_over(None)
+            with closing(blocks):
+                all(map(hand_over, blocks))
         except BaseException as error:  # it is raised where the blocks are used
-            hand_over(error)
-        finally:
-            blocks.close()
+            end = error
+        has_ended.set()
+        hand_over(end)
 
     thread = threading.Thread(target=work, name="reading ahead", daemon=True)
     thread.start()
@@ -56,7 +60,9 @@ def reading_ahead(
     finally:
         is_unwanted.set()
         try:
-            if thread.is_alive():
+            # Again and again: what it comes too early for may be what the stream waits for next.
+            while not has_ended.is_set():
                 interrupt()
+                has_ended.wait(_PATIENCE_SECONDS)
         finally:  # whoever uses the connection next must be alone with it
             thread.join()

@@ -3,8 +3,9 @@
 Changes nothing: PostgreSQL refuses it on the connection that reads the source.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,8 @@ from calibration_pipeline.store.states import read_state
 from calibration_pipeline.store.tables import archive_revisions
 
 _ONE_DAY = timedelta(days=1)
+_SPELLINGS = 5
+"""Texts that weren't understood, of each reason: more than there are kinds of codes."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class CountedDays:
     left_out
         Rows of the days counted in archive and source that are, or would be, quarantined, by
         reason.
+    spellings
+        By reason: the commonest texts that weren't understood, with their number of rows; of days
+        counted in the source.
     undated_rows
         Rows that no night can take in, since nothing says when they were answered; None where the
         source can't have any.
@@ -66,6 +72,7 @@ class CountedDays:
     deleted: int
     left_out: Mapping[str, int]
     undated_rows: int | None
+    spellings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,17 @@ def _count(
         deleted=by_place.count(Place.DELETED),
         left_out=dict(counter.left_out.most_common()),
         undated_rows=None if undated is None else int(undated()),
+        spellings=_commonest(counter.spellings),
     )
+
+
+def _commonest(spellings: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (reason, text), rows in spellings.most_common():
+        of_reason = found.setdefault(reason, {})
+        if len(of_reason) < _SPELLINGS:
+            of_reason[text] = rows
+    return found
 
 
 def _in_order(bank: ItemBank, state: CalibrationState, values: IntArray) -> IntArray:

@@ -14,6 +14,7 @@ from calibration_pipeline.store.tables import links as links_table
 from calibration_pipeline.store.tables import state_evaluations
 from calibration_pipeline.store.transactions import Transactions
 
+EvaluationKind = Literal["flags", "links", "leaks"]
 FLAG_FIELDS = (
     "reason",
     "value",
@@ -44,7 +45,7 @@ def write_flags(
 ) -> None:
     """Store a state's flags; none is a result too, and replaces earlier ones for readers."""
     with database.begin() as connection:
-        evaluation = _open_evaluation(connection, "flags", partition, attempt, run_id)
+        evaluation = open_evaluation(connection, "flags", partition, attempt, run_id)
         copy_rows(
             connection,
             flags_table,
@@ -61,7 +62,7 @@ def read_flags(engine: sa.Engine, partition: date, attempt: int | None = None) -
     attempt
         Which try at the night; the newest one with flags computed if None.
     """
-    rows = _read(engine, "flags", flags_table, partition, attempt)
+    rows = read_evaluation(engine, "flags", flags_table, partition, attempt)
     flags = (
         Flag((row.item_id, row.content_version), *(getattr(row, name) for name in FLAG_FIELDS))
         for row in rows
@@ -74,7 +75,7 @@ def write_links(
 ) -> None:
     """Store a state's linking constants."""
     with database.begin() as connection:
-        evaluation = _open_evaluation(connection, "links", partition, attempt, run_id)
+        evaluation = open_evaluation(connection, "links", partition, attempt, run_id)
         copy_rows(
             connection,
             links_table,
@@ -94,7 +95,7 @@ def read_links(
     engine: sa.Engine, partition: date, attempt: int | None = None
 ) -> tuple[ScaleLink, ...]:
     """Read a night's linking constants, in order of scale; see `read_flags` for `attempt`."""
-    rows = _read(engine, "links", links_table, partition, attempt)
+    rows = read_evaluation(engine, "links", links_table, partition, attempt)
     links = (
         ScaleLink(
             anchors_left_out=row.anchors_left_out,
@@ -105,13 +106,14 @@ def read_links(
     return tuple(sorted(links, key=lambda link: link.scale))
 
 
-def _open_evaluation(
+def open_evaluation(
     connection: sa.Connection,
-    kind: Literal["flags", "links"],
+    kind: EvaluationKind,
     partition: date,
     attempt: int,
     run_id: str,
 ) -> int:
+    """Begin a computation of a state's results, in the transaction that stores them."""
     evaluation: int = connection.execute(
         sa.insert(state_evaluations)
         .values(kind=kind, partition=partition, attempt=attempt, run_id=run_id)
@@ -120,13 +122,14 @@ def _open_evaluation(
     return evaluation
 
 
-def _read(
+def read_evaluation(
     engine: sa.Engine,
-    kind: Literal["flags", "links"],
+    kind: EvaluationKind,
     table: sa.Table,
     partition: date,
     attempt: int | None,
 ) -> Sequence[sa.Row[Any]]:
+    """Read the rows of a night's newest computation, of its newest try unless one is named."""
     evaluations = state_evaluations.c
     newest = sa.select(evaluations.evaluation_id).where(
         evaluations.kind == kind, evaluations.partition == partition

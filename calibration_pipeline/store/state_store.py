@@ -12,14 +12,18 @@ from calibration_pipeline.records import (
     FlagNight,
     ItemBank,
     ItemKey,
+    LeakVerdicts,
+    LeakWatch,
     NightAcceptance,
     ScaleLink,
+    ScaleNight,
 )
 from calibration_pipeline.store import (
     acceptances,
     flag_decisions,
     flags,
     history,
+    leak_verdicts,
     results,
     staleness,
     states,
@@ -47,9 +51,15 @@ class StateStore(StoreBase):
         """Number the next try at a night."""
         return states.next_attempt(self.engine, partition)
 
-    def write_state(self, state: CalibrationState) -> None:
-        """Store a night's state under this run."""
-        states.write_state(self._lock, state, self.run_of(state.partition))
+    def write_state(self, state: CalibrationState, watch: LeakWatch | None = None) -> None:
+        """Store a night's state and its leak watch under this run."""
+        states.write_state(self._lock, state, self.run_of(state.partition), watch)
+
+    def leak_watch(self, state: CalibrationState) -> LeakWatch | None:
+        """Read a state's leak watch; None if it has none."""
+        if not state.leak_digest:
+            return None
+        return self._cached_watch(state.partition, state.attempt)
 
     def state(self, partition: date, attempt: int | None = None) -> CalibrationState | None:
         """Read a night's state, its newest attempt unless one is named."""
@@ -65,6 +75,10 @@ class StateStore(StoreBase):
         """Read the state that set a scale without anchors; None on its first night."""
         key = history.first_fitted_key(self.engine, before, scale)
         return self.state(*key) if key else None
+
+    def scale_history(self, before: date) -> tuple[ScaleNight, ...]:
+        """Read what earlier accepted nights left behind of their scales, oldest first."""
+        return history.read_scale_history(self.engine, before)
 
     def acceptance_of(self, state: CalibrationState) -> NightAcceptance | None:
         """Read a person's decision to accept a rejected result; None if there is none."""
@@ -96,6 +110,18 @@ class StateStore(StoreBase):
     def retirements(self, as_of: date) -> dict[ItemKey, date]:
         """Read which items are retired on a night, and from which one on they are."""
         return flag_decisions.read_retirements(self.engine, as_of)
+
+    def write_leak_verdicts(self, state: CalibrationState, verdicts: LeakVerdicts) -> None:
+        """Store the leak watch's verdicts on a state's items."""
+        run_id = self.run_of(state.partition)
+        leak_verdicts.write_leak_verdicts(
+            self._lock, state.partition, state.attempt, run_id, state.keys, verdicts
+        )
+
+    def leak_verdicts(self, state: CalibrationState) -> LeakVerdicts | None:
+        """Read the leak watch's verdicts on a state's items; None if there are none."""
+        found = leak_verdicts.read_leak_verdicts(self.engine, state.partition, state.attempt)
+        return found[1] if found else None
 
     def write_links(self, state: CalibrationState, links: Sequence[ScaleLink]) -> None:
         """Store a state's linking constants."""

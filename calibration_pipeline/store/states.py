@@ -14,10 +14,12 @@ from calibration_pipeline.records import (
     CalibrationState,
     GroupPopulation,
     ItemDifference,
+    LeakWatch,
     ScaleState,
     ScreeningCounts,
 )
 from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.leak_watches import write_leak_watch
 from calibration_pipeline.store.tables import (
     calibration_states,
     state_differences,
@@ -38,6 +40,7 @@ _HEADER_FIELDS = (
     "anchor_digest",
     "configuration_digest",
     "digest",
+    "leak_digest",
 )
 # The fields with one entry per item: their shape, or the column that holds them and its type.
 _VECTORS = {
@@ -114,8 +117,13 @@ def next_attempt(engine: sa.Engine, partition: date) -> int:
     return (newest or 0) + 1
 
 
-def write_state(database: Transactions, state: CalibrationState, run_id: str) -> None:
-    """Store a night's state, accepted or rejected, in one transaction.
+def write_state(
+    database: Transactions,
+    state: CalibrationState,
+    run_id: str,
+    watch: LeakWatch | None = None,
+) -> None:
+    """Store a night's state, accepted or rejected, with its leak watch, in one transaction.
 
     Raises
     ------
@@ -134,6 +142,8 @@ def write_state(database: Transactions, state: CalibrationState, run_id: str) ->
             copy_rows(connection, table, _DAY_COLUMNS, ([*key, *day] for day in days))
         copy_rows(connection, state_items, _ITEM_COLUMNS, _item_rows(state))
         copy_rows(connection, state_differences, _DIFFERENCE_COLUMNS, _difference_rows(state))
+        if watch is not None:
+            write_leak_watch(connection, state.partition, state.attempt, watch)
 
 
 def _header(state: CalibrationState) -> dict[str, Any]:
@@ -155,6 +165,7 @@ def _scale_row(state: CalibrationState, position: int) -> dict[str, Any]:
         "population_groups": [asdict(group) for group in scale.groups],
         "common_start": scale.common_start,
         "screening": asdict(scale.screening),
+        "released_anchors": list(scale.released_anchors),
     }
 
 
@@ -169,6 +180,7 @@ def _scale_state(row: sa.Row[Any]) -> ScaleState:
         groups=tuple(GroupPopulation(**group) for group in row.population_groups),
         common_start=row.common_start,
         screening=ScreeningCounts(**screening),
+        released_anchors=tuple((name, reason) for name, reason in row.released_anchors),
     )
 
 

@@ -85,7 +85,11 @@ class ProgrammeStatus:
     unfinished
         Nights whose newest run ended before they did, oldest first.
     source_problem
-        Why late answers are unknown; empty where their source can be read.
+        Why the source of answers can't be read; empty where it can.
+    source
+        What nights read, and what was noticed there; empty for the store's own log.
+    bad_days
+        What is to be said of days in the newest night's window that have too many bad rows.
     """
 
     newest_night: EndedNight | None
@@ -100,6 +104,8 @@ class ProgrammeStatus:
     erased_nights: tuple[date, ...] = ()
     unfinished: tuple[date, ...] = ()
     source_problem: str = ""
+    source: str = ""
+    bad_days: tuple[str, ...] = ()
 
 
 def read_status(

@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from calibration_pipeline.errors import DatabaseUnavailableError, LockLostError
-from calibration_pipeline.store import anchors, bank, extraction, runs, snapshots, states
+from calibration_pipeline.store import (
+    anchors,
+    bank,
+    extraction,
+    leak_watches,
+    runs,
+    snapshots,
+    states,
+)
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.sources.base import ResponseSource
@@ -21,6 +29,8 @@ DAYS_IN_MEMORY = 64
 """Archived days kept between the nights of a backfill: two windows."""
 STATES_IN_MEMORY = 64
 """States and versions kept between the steps of a backfill; 2,400 items take 2 MB each."""
+WATCHES_IN_MEMORY = 2
+"""Leak watches kept between a night's steps; 2,400 items take 7 MB each."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,9 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         keep_days, keep = lru_cache(DAYS_IN_MEMORY), lru_cache(STATES_IN_MEMORY)
         self._cached_day = keep_days(partial(extraction.read_day, self.engine, self.archive))
         self._cached_state = keep(partial(states.read_state, self.engine))
+        self._cached_watch = lru_cache(WATCHES_IN_MEMORY)(
+            partial(leak_watches.read_leak_watch, self.engine)
+        )
         self._cached_items = keep(partial(snapshots.read_snapshot_items, self.engine))
         self._cached_bank = keep(partial(bank.read_bank, self.engine))
         self._cached_anchors = keep(partial(anchors.read_anchor_set, self.engine))

@@ -22,7 +22,8 @@ from calibration_pipeline_tests.faults.points import AFTER, BEFORE, BOUNDARIES, 
 from calibration_pipeline_tests.faults.trials import full_deck, moment, plan_trial, unreached
 from calibration_pipeline_tests.processes import PROJECT
 
-FAULTS = 20
+FAULTS = 12
+"""Six trials: enough to deal every kind, and to strike every step."""
 LONGEST_SECONDS = 600
 
 
@@ -32,7 +33,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     written: Path = tmp_path_factory.mktemp("faults") / "summary.json"
     command = [sys.executable, "-m", "calibration_pipeline_tests.faults.run"]
     finished = subprocess.run(
-        [*command, "--faults", str(FAULTS), "--workers", "2", "--json", str(written)],
+        [*command, "--faults", str(FAULTS), "--workers", "1", "--json", str(written)],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -1,13 +1,12 @@
 """Which faults strike which trial: a deck of all moments and kinds, dealt from a seed."""
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TypeVar
 
 from calibration_pipeline_tests.faults.faults import ACTIONS, Fault, kinds_at
-from calibration_pipeline_tests.faults.points import AFTER, BEFORE, STEP_OF
+from calibration_pipeline_tests.faults.points import AFTER, BEFORE, BOUNDARIES, STEP_OF
 from calibration_pipeline_tests.faults.programme import SCENARIOS
 
 Visits = Mapping[str, Mapping[str, int]]
@@ -43,7 +42,7 @@ def unreached(visits: Visits) -> list[str]:
 
 
 def full_deck(seed: int, visits: Visits) -> list[Card]:
-    """List every fault at every moment, so that any few in a row differ in kind and step.
+    """List every fault at every moment: kind after kind, each at the step struck least so far.
 
     Raises
     ------
@@ -53,19 +52,30 @@ def full_deck(seed: int, visits: Visits) -> list[Card]:
     if missed := unreached(visits):
         raise ValueError(f"an undisturbed night never comes to {', '.join(missed)}")
     generator = random.Random(seed)  # noqa: S311 - which fault comes first is no secret
-    steps = list(dict.fromkeys(STEP_OF.values()))
-    generator.shuffle(steps)
-    hands = []
-    for number, kind in enumerate(ACTIONS):
-        piles: dict[str, list[Card]] = {
-            step: [] for step in steps[2 * number :] + steps[: 2 * number]
-        }
-        for step, card in _cards(kind):
-            piles[step].append(card)
-        for pile in piles.values():
-            generator.shuffle(pile)
-        hands.append(list(_in_turn(piles.values())))
-    return list(_in_turn(hands))
+    others = [step for step in dict.fromkeys(STEP_OF.values()) if step not in BOUNDARIES]
+    steps = [*_shuffled(BOUNDARIES, generator), *_shuffled(others, generator)]
+    piles = {kind: _piles(kind, steps, generator) for kind in ACTIONS}
+    dealt = dict.fromkeys(steps, 0)
+    deck: list[Card] = []
+    while any(piles.values()):
+        for own in filter(None, piles.values()):
+            step = min(own, key=dealt.__getitem__)
+            dealt[step] += 1
+            deck.append(own[step].pop())
+            if not own[step]:
+                del own[step]
+    return deck
+
+
+def _piles(kind: str, steps: Sequence[str], generator: random.Random) -> dict[str, list[Card]]:
+    """Sort a kind's cards into a shuffled pile for each step that it can strike."""
+    cards = list(_cards(kind))
+    piles = {step: [card for own, card in cards if own == step] for step in steps}
+    return {step: _shuffled(pile, generator) for step, pile in piles.items() if pile}
+
+
+def _shuffled(values: Sequence[_T], generator: random.Random) -> list[_T]:
+    return generator.sample(values, len(values))
 
 
 def _cards(kind: str) -> Iterator[tuple[str, Card]]:
@@ -75,11 +85,6 @@ def _cards(kind: str) -> Iterator[tuple[str, Card]]:
                 # One name stands for many statements.
                 copies = _COPIES_OF_SQL if step == "SQL" else 1
                 yield from [(step, (kind, point, when))] * copies
-
-
-def _in_turn(piles: Iterable[Sequence[_T]]) -> Iterator[_T]:
-    for layer in zip_longest(*piles):
-        yield from (card for card in layer if card is not None)
 
 
 def plan_trial(number: int, seed: int, deck: Sequence[Card], visits: Visits) -> Trial:

@@ -243,3 +243,33 @@ def test_a_real_process_refuses_a_database_without_the_schema(database_url: str)
     ended = real_process("snapshots", "list", CALIBRATION_DATABASE_URL=database_url)
     assert ended.returncode == 1
     assert "run `calibrate migrate`" in the_line(ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "unset"),
+    [
+        ({"KIND": "files", "PATH": "/answers"}, "/answers", "KIND and CALIBRATION_SOURCE__PATH"),
+        ({"KIND": "attempt"}, "other tables", "KIND"),
+        ({"DATABASE_URL": "postgresql://me:pw@x/y"}, "another database", "DATABASE_URL"),
+    ],
+)
+def test_answers_are_not_imported_into_a_log_that_no_night_reads(
+    on_database: Calibrate,
+    bank: Path,
+    engine: sa.Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    where: str,
+    unset: str,
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"CALIBRATION_SOURCE__{name}", value)
+    path = write(tmp_path / "responses.csv", RESPONSES)
+    result = on_database("import-responses", path)
+    assert result.exit_code == 2
+    said = the_line(result.stderr)
+    assert f"nights read answers from {where}" in said
+    assert f"or unset CALIBRATION_SOURCE__{unset} to have nights read the log" in said
+    assert "pw" not in said
+    assert count(engine, "response_log") == 0

@@ -138,9 +138,20 @@ def test_a_dry_run_prints_everything_and_writes_nothing(operator: Operator) -> N
     assert changes == sorted(changes, reverse=True)
     assert result.stderr.splitlines()[-1] == "A dry run: nothing was written."
     table = operator("night", "--date", NIGHTS[1], "--dry-run")
-    for text in ("2 would be published", row["state_digest"], "Credible", "anchor", "Largest"):
+    for text in (
+        "2 would be published",
+        row["state_digest"],
+        "Thresholds crossed",
+        "anchor",
+        "Largest",
+    ):
         assert text in table.stdout
+    flags = f"{row['flags_open']} flags open, {row['flags_new']} new, 0 resolved"
+    assert flags in table.stdout
     assert operator.programme.scalar(RECORDED) == 1
+    assert flags in operator("night", "--date", NIGHTS[1]).stdout
+    page = operator.programme.settings.home / "reports" / f"{NIGHTS[1]}.html"
+    assert flags in page.read_text()
     real = json.loads(operator("night", "--date", NIGHTS[1], "--json").stdout)[0]
     assert {name: row[name] for name in real if name != "seconds"} == {
         name: value for name, value in real.items() if name != "seconds"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.store import runs
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import extract_day
@@ -115,3 +116,22 @@ def test_options_that_make_no_sense_are_refused(
     on_database: Calibrate, two_days: None, options: tuple[str, ...]
 ) -> None:
     assert on_database("quarantine", *options).exit_code == 2
+
+
+def test_a_bad_day_is_said_to_count_in_the_windows_after_it(
+    on_database: Calibrate, two_days: None, engine: sa.Engine
+) -> None:
+    """By what looks at the day itself, and by what looks at later nights."""
+    until = "its other sessions count in every window up to the night of 2026-04-08"
+    assert until in on_database("quarantine", "--day", DAY).stderr
+    assert until in on_database("readiness", "--date", "2026-04-08").stderr
+    in_json = json.loads(on_database("readiness", "--date", "2026-03-12", "--json").stdout)
+    assert until in in_json["bad_days_in_window"][0]
+    night = DAY + timedelta(days=2)
+    run = runs.open_run(
+        engine, partition=night, triggered_by="a test", configuration={}, package_versions={}
+    )
+    runs.close_run(engine, run, "completed_empty", counts={}, timings={})
+    assert until in on_database("status").stdout
+    (remark,) = json.loads(on_database("status", "--json").stdout)["bad_days_in_window"]
+    assert "`calibrate night --date 2026-03-10 --refresh`" in remark

@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
+from calibration_pipeline.irt.em import fit
 from calibration_pipeline.irt.expectation import estimate_abilities, expect, marginal_derivatives
 from calibration_pipeline.irt.model import from_internal, response_probabilities, to_internal
 from calibration_pipeline.irt.population import Population, normal_log_weights, quadrature_nodes
+from calibration_pipeline.irt.priors import ItemPriors
+from calibration_pipeline.irt.problem import ItemProblem
 from calibration_pipeline.irt.responses import ResponseData
 from calibration_pipeline_tests.reference_data import reference_file
 from calibration_pipeline_tests.simulated import adaptive_data, complete_data, draw_items
@@ -129,6 +132,31 @@ def test_fit_statistics_are_one_on_average_for_adaptive_answers():
     outfit_z = (found.outfit - 1) / found.outfit_se
     assert infit_z[seen].std() == pytest.approx(1.0, abs=0.15)
     assert outfit_z[seen].std() == pytest.approx(1.0, abs=0.15)
+
+
+def test_estimates_take_up_most_of_the_noise_of_the_fit_statistics():
+    """Parameters fitted to these very answers: z as of known ones would hardly ever reach 1."""
+    generator = np.random.default_rng(3)
+    truth, n = draw_items(120, generator), 120
+    data = adaptive_data(truth, generator.normal(size=3000), generator, pool_share=0.3)
+    free, mean, sd = np.ones((n, 3), bool), to_internal(truth).mean(axis=0), np.array([0.4, 1.5, 1])
+    priors = ItemPriors.normal(mean, sd, free)
+    start = from_internal(np.tile(mean, (n, 1)), np.ones(n, bool))
+    fitted = fit(data, ItemProblem(start, free, priors), Population(), SETTINGS)
+    found = marginal_derivatives(data, fitted.parameters, fitted.population, SETTINGS)
+    seen = data.item_counts >= 100
+    assert seen.sum() > 80
+    own = priors.posterior_covariance(free, found.information)
+    for statistic, known, error in zip(
+        (found.infit, found.outfit), (found.infit_se, found.outfit_se), found.fit_errors(own),
+        strict=True,
+    ):  # fmt: skip
+        deviation = (statistic - 1)[seen]
+        assert (deviation / known[seen]).std() < 0.6
+        assert 0.8 < (deviation / error[seen]).std() < 1.2
+        assert (error[seen] < known[seen]).all()
+    held = found.fit_errors(np.zeros_like(own))
+    np.testing.assert_array_equal(held, [found.infit_se, found.outfit_se])
 
 
 def test_an_item_without_answers_has_no_fit_and_no_information(small):

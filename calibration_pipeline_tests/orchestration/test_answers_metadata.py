@@ -33,7 +33,7 @@ def test_what_was_left_out_is_counted_and_put_in_words_the_most_frequent_first()
     assert "The bank has no such item" in rows[1]
     (example,) = str(found["examples of quarantined rows"]).splitlines()[2:]
     assert example == (
-        "| unknown_item | 0a1b2c3d | 4e5f6a7b | `who` | 2026-03-01 08:00:30 UTC | `1` |"
+        "| unknown_item | 0a1b2c3d | 4e5f6a7b | `who` | 2026-03-01 08:00:30 UTC | `1` | `–` |"
     )
 
 
@@ -41,7 +41,7 @@ def test_a_sources_own_text_cannot_break_out_of_its_cell() -> None:
     hostile = replace(ROW, item_id="a|`<b>\n| x", candidate=None, answered_at=None, outcome="`")
     found = shown(of_quarantine(DayRevision(DAY, 1, "", 9, 1, {"unknown_item": 1}), [hostile]))
     (example,) = str(found["examples of quarantined rows"]).splitlines()[2:]
-    assert example == "| unknown_item | 0a1b2c3d | – | `a\\|'<b>�\\| x` | – | `1, '` |"
+    assert example == "| unknown_item | 0a1b2c3d | – | `a\\|'<b>�\\| x` | – | `1, '` | `–` |"
 
 
 def test_an_empty_day_has_nothing_to_show() -> None:

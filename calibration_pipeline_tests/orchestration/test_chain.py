@@ -40,6 +40,7 @@ CHECKS = {
     ("item_fits", "programme_is_ready"),
     ("item_flags", "no_anchor_drifted_credibly"),
     ("anchor_link", "linking_constants_are_within_bounds"),
+    ("anchor_link", "no_sign_that_all_anchors_moved"),
     ("calibration_snapshot", "audit_passed"),
 }
 

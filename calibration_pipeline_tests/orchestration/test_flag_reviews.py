@@ -7,7 +7,8 @@ import dagster as dg
 
 from calibration_pipeline.orchestration.flag_metadata import of_reviews
 from calibration_pipeline.orchestration.flag_reviews import reference_state, reviews_of_night
-from calibration_pipeline.records import Flag, FlagEpisode, FlagReview
+from calibration_pipeline.policy.flag_reviews import count_flags
+from calibration_pipeline.records import Flag, FlagCounts, FlagEpisode, FlagReview
 from calibration_pipeline.store.flag_decisions import record_decisions
 from calibration_pipeline_tests.programme import NIGHTS, POLICY, Programme
 
@@ -75,7 +76,11 @@ def test_new_open_and_resolved_flags_are_counted_apart() -> None:
     ]
     found = dg.AssetMaterialization("asset", metadata=of_reviews(reviews, night)).metadata
     shown = {name: value.value for name, value in found.items()}
-    assert (shown["new flags"], shown["open flags"], shown["acknowledged flags"]) == (2, 3, 1)
+    assert (shown["new flags"], shown["open flags"], shown["acknowledged flags"]) == (2, 4, 1)
+    counts = count_flags(reviews, night)
+    assert str(counts) == "4 flags open, 2 new, 1 resolved"
+    assert FlagCounts.from_named(counts.named() | {"responses": 9}) == counts
+    assert FlagCounts.from_named({"responses": 9}) is None
     assert (shown["dismissed flags"], shown["resolved tonight"]) == (1, 1)
     assert f"model ({earlier})" in str(shown["new tonight"])
     assert str(shown["new tonight"]).count("| i1 |") == 2

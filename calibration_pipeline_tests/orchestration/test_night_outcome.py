@@ -146,6 +146,7 @@ def test_a_night_without_any_answers_is_empty(programme: Programme) -> None:
     )
     assert outcome.counts == {
         "responses": 0, "items_refitted": 0, "late_answers": 0, "quarantined": 0,
+        "flags_open": 0, "flags_new": 0, "flags_resolved": 0,
     }  # fmt: skip
     assert current_version(programme.engine) is None
     assert programme.state(EMPTY_NIGHT).is_accepted

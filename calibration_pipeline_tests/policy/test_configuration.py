@@ -6,6 +6,7 @@ from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
 
 def test_equal_settings_have_equal_digests():
@@ -20,6 +21,8 @@ def _another(value):
         return replace(value, share=0.5)
     if isinstance(value, FlagConfiguration):
         return replace(value, resolve_nights=9)
+    if isinstance(value, LeakConfiguration):
+        return replace(value, planned_share=0.3)
     if isinstance(value, bool):
         return not value
     if value == "stocking-lord":

@@ -52,7 +52,7 @@ def derivatives_at(phi, precision, mode) -> MarginalDerivatives:
     """A quadratic window with its mode at `mode`, seen from `phi`."""
     score = np.einsum("jkm,jm->jk", precision, mode - phi)
     nothing = np.full(len(phi), np.nan)
-    return MarginalDerivatives(score, precision, nothing, nothing, nothing, nothing)
+    return MarginalDerivatives(score, precision, *[nothing] * 6)
 
 
 def test_a_shift_is_found_whatever_the_estimate_it_is_seen_from():
@@ -77,6 +77,7 @@ def test_a_change_within_the_window_shows_in_its_newer_half():
     together = MarginalDerivatives(
         older.score + newer.score, older.information + newer.information,
         *(older.infit, older.outfit, older.infit_se, older.outfit_se),
+        *(older.infit_slope, older.outfit_slope),
     )  # fmt: skip
     items = items_of(carried, (carried[0] @ TRUTH)[None])
     whole = shift_of(items, TRUTH[None], together)

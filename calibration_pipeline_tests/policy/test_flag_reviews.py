@@ -1,12 +1,14 @@
 """What reviewers decide, and how long it holds."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
-from calibration_pipeline.policy.flag_reviews import is_new, review_flags
+from calibration_pipeline.policy.flag_reasons import SUSPECTED_LEAK
+from calibration_pipeline.policy.flag_reviews import is_new, review_flags, undismissed_flags
 from calibration_pipeline.records import FlagDecision, FlagReview
 from calibration_pipeline_tests.policy.flag_nights import KEY, LEVEL, Z, day, history
 
@@ -60,6 +62,14 @@ def test_a_dismissed_flag_that_wakes_is_new():
     assert is_new(woken, day(2))
 
 
+@pytest.mark.parametrize(("reason", "status"), [(SUSPECTED_LEAK, "open"), (LEVEL, "dismissed")])
+def test_a_leak_that_is_found_anew_wakes_whatever_its_size(reason, status):
+    """Its test began at zero after the dismissal: none of the evidence is that of the old one."""
+    made = replace(decision("dismiss", 1), flag_reason=reason)
+    (found,) = review_flags(history("CC...C", reason), [made], {}, SETTINGS)
+    assert found.status == status
+
+
 def test_a_decision_on_stronger_evidence_takes_more_to_wake():
     assert review("GGG", decision("dismiss", 1, Z["G"])).status == "dismissed"
 
@@ -75,3 +85,21 @@ def test_flags_of_retired_items_wait_for_nobody():
     assert review("CC", retired={KEY: day(1)}).status == "retired"
     assert review("C...", retired={KEY: day(1)}).status == "resolved"
     assert review("CC", retired={("i2", 1): date(2026, 1, 1)}).status == "open"
+
+
+@pytest.mark.parametrize(
+    ("nights", "decisions", "counting"),
+    [
+        ("Cwn.C", [], [0, 4]),  # what isn't credible never counts
+        ("CC.C", [("dismiss", 1)], []),  # nor what was dismissed, then or later
+        ("C....", [("dismiss", 0)], []),  # resolved in the meantime: dismissed all the same
+        ("CC.GC", [("dismiss", 1)], [3]),  # the evidence has grown
+        ("GC", [("dismiss", 1)], []),  # it was seen with the rest
+        ("CC", [("dismiss", 1), ("reopen", 1)], [0, 1]),
+        ("CC", [("acknowledge", 1)], [0, 1]),
+    ],
+)
+def test_what_was_dismissed_speaks_against_no_item(nights, decisions, counting):
+    made = [decision(*each) for each in decisions]
+    found = undismissed_flags(history(nights), made, SETTINGS)
+    assert found.get(KEY, []) == [(day(night), LEVEL) for night in counting]

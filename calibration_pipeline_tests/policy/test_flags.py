@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_changes import LAST_NIGHT, WINDOW_AGO
 from calibration_pipeline.policy.flag_reasons import REASONS, SUSPECTED_LEAK
 from calibration_pipeline.policy.flags import raise_flags
 from calibration_pipeline.records import Flag
@@ -92,8 +93,21 @@ def test_a_difficulty_that_moved(new_answers, is_credible):
     assert (flag.reason, flag.is_credible) == ("difficulty_drift", is_credible)
     assert (flag.value, flag.reference, flag.threshold) == (0.7, 0.5, 0.15)
     assert "+0.20" in flag.explanation
-    assert (flag.compared_with, flag.compared_on) == ("the last accepted night", STATE.partition)
+    assert (flag.compared_with, flag.compared_on) == (LAST_NIGHT, STATE.partition)
     assert (abs(flag.z) > 3.5) == (new_answers < 400)
+
+
+def test_nights_under_other_anchors_are_not_compared():
+    """The new set may restate the scale: what moved by it is no item."""
+    before = replace(STATE, partition=STATE.partition - timedelta(days=30))
+    state = with_values(STATE, "parameters", 0, [1.0, 1.3, 0.3])
+    state = replace(state, total_counts=STATE.total_counts + 30)
+    found = raise_flags(state, STATE, SETTINGS, reference=before)
+    assert {flag.reason for flag in found} >= {"difficulty_drift", "reference_drift"}
+    assert {flag.compared_with for flag in found} == {LAST_NIGHT, WINDOW_AGO}
+    assert all("under the same anchors" in flag.compared_with for flag in found)
+    changed = replace(state, anchor_digest="another set")
+    assert raise_flags(changed, STATE, SETTINGS, reference=before) == ()
 
 
 def test_a_difficulty_that_differs_from_what_it_was_a_window_ago():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from calibration_pipeline.irt.linking import LinkingConstants, transform_items
+from calibration_pipeline.irt.linking_bias import LARGEST_VARIANCE
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.flags import ANCHOR_DRIFT
+from calibration_pipeline.policy.flag_reasons import ANCHOR_DRIFT
 from calibration_pipeline.policy.links import (
     constants_covariance,
     constants_of,
@@ -14,7 +15,7 @@ from calibration_pipeline.policy.links import (
 )
 from calibration_pipeline.records import Flag, ScaleLink
 from calibration_pipeline_tests.policy.states import make_scale, make_state
-from calibration_pipeline_tests.simulated import draw_items, make_bank
+from calibration_pipeline_tests.simulated import NO_ANCHORS, draw_items, make_anchors, make_bank
 
 SETTINGS = CalibrationConfiguration(minimum_anchors=5)
 EXACT = replace(SETTINGS, linking_corrects_attenuation=False)
@@ -32,8 +33,8 @@ def state_with(slope: float = 1.0, intercept: float = 0.0, model: str = "3PL"):
     return replace(state, shadow_parameters=transform_items(truth, constants))
 
 
-def link(state, flags=(), settings=EXACT):
-    (found,) = link_scales(state, flags, BANK, settings)
+def link(state, flags=(), settings=EXACT, anchors=NO_ANCHORS):
+    (found,) = link_scales(state, flags, BANK, anchors, settings)
     return found
 
 
@@ -110,6 +111,43 @@ def test_the_constants_have_the_errors_of_the_anchors():
     assert link(certain).intercept_se == pytest.approx(intercept_se / 2)
 
 
+def with_errors(size: float, of_guessing: float = 0.0):
+    """The anchors at their references, which are each off by so much, on average, in b."""
+    anchors = make_anchors(BANK, np.flatnonzero(IS_ANCHOR), TRUTH)
+    errors = np.diag([0.0, size**2, of_guessing**2])
+    return replace(anchors, covariance=np.tile(errors, (12, 1, 1)))
+
+
+def test_the_constants_have_the_errors_of_the_references_too():
+    """As many answers and references that are as uncertain: twice the variance."""
+    state = state_with()
+    state.covariance[:] = np.diag([0.0, 0.1**2, 0.0])
+    known, uncertain = link(state), link(state, anchors=with_errors(0.1))
+    assert uncertain.intercept_se == pytest.approx(np.sqrt(2) * known.intercept_se, rel=1e-3)
+    assert uncertain.slope_se == pytest.approx(np.sqrt(2) * known.slope_se, rel=1e-3)
+    same = link(state, anchors=with_errors(0.1, of_guessing=0.5))
+    assert same.intercept_se == pytest.approx(uncertain.intercept_se)
+
+
+def test_an_anchor_is_not_left_out_for_an_error_that_its_reference_is_known_to_have():
+    state = state_with()
+    state.shadow_parameters[3, 1] += 0.3
+    assert "i00003@1" in link(state).anchors_left_out
+    assert link(state, anchors=with_errors(0.15)).anchors_left_out == {}
+
+
+def test_the_correction_of_the_attenuation_has_a_cap():
+    """Beyond a variance of .25 of log a, errors flatten curves no further than is plausible."""
+    state = state_with()
+    state.covariance[:] = np.diag([LARGEST_VARIANCE, 0.01, 0.0])
+    at_the_cap = link(state, settings=SETTINGS)
+    state.covariance[:, 0, 0] *= 9.0
+    state.covariance[:, 1, 1] *= 9.0
+    far_beyond = link(state, settings=SETTINGS)
+    assert at_the_cap.slope > 1.01
+    assert far_beyond.slope == pytest.approx(at_the_cap.slope, abs=1e-6)
+
+
 @pytest.mark.parametrize("method", ["haebara", "mean-sigma", "mean-mean"])
 def test_the_method_is_a_setting(method):
     found = link(state_with(1.1, -0.15), settings=replace(EXACT, linking_method=method))
@@ -167,7 +205,7 @@ def test_scales_are_linked_by_their_own_anchors():
     state = make_state(bank, TRUTH, is_anchor=IS_ANCHOR)
     moved = transform_items(TRUTH, LinkingConstants(1.0, -0.2))
     shadow = np.where((bank.scale_index == 1)[:, None], moved, TRUTH)
-    x, y = link_scales(replace(state, shadow_parameters=shadow), [], bank, EXACT)
+    x, y = link_scales(replace(state, shadow_parameters=shadow), [], bank, NO_ANCHORS, EXACT)
     assert (x.scale, x.anchors_used) == ("x", 6)
     assert x.intercept == pytest.approx(0.0, abs=1e-6)
     assert (y.scale, y.anchors_used) == ("y", 6)

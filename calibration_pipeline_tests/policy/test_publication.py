@@ -7,7 +7,7 @@ from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.publication import compose_snapshot, eligible_items
 from calibration_pipeline.records import ItemKey, ScaleLink, SnapshotItem
 from calibration_pipeline_tests.policy.states import make_state
-from calibration_pipeline_tests.simulated import draw_items, make_bank
+from calibration_pipeline_tests.simulated import NO_ANCHORS, draw_items, make_anchors, make_bank
 
 SETTINGS = CalibrationConfiguration()
 IMPORTED = np.array([[0.9, -0.5, 0.2], [np.nan] * 3, [1.1, 0.4, 0.25], [np.nan] * 3])
@@ -20,8 +20,8 @@ def link(slope: float = 1.0, intercept: float = 0.0) -> ScaleLink:
     return ScaleLink("main", "stocking-lord", slope, intercept, 9, {}, is_within_bounds=True)
 
 
-def compose(state=STATE, links=None, previous=None):
-    return compose_snapshot(state, links or [link()], BANK, previous or {}, SETTINGS)
+def compose(state=STATE, links=None, previous=None, anchors=NO_ANCHORS):
+    return compose_snapshot(state, links or [link()], BANK, anchors, previous or {}, SETTINGS)
 
 
 def by_key(items: tuple[SnapshotItem, ...]) -> dict[ItemKey, SnapshotItem]:
@@ -73,6 +73,22 @@ def test_the_errors_of_the_constants_join_those_of_the_items():
     assert values(after) == values(before)
     anchor = compose(links=[uncertain])[0]
     assert anchor.difficulty_se == 0.0
+
+
+def test_the_errors_of_the_references_come_in_once():
+    """With the link, whose constants have them, or, where there was none, as the fit's own."""
+    error = np.diag([0.0, 0.1**2, 0.25])
+    anchors = replace(make_anchors(BANK, [0], TRUTH), covariance=error[None])
+    linked, before = compose(anchors=anchors), compose()
+    assert linked[0].difficulty_se == pytest.approx(0.1)
+    assert linked[0].covariance == pytest.approx(tuple(error.ravel()))
+    assert linked[1].difficulty_se == before[1].difficulty_se
+    unlinked = compose(links=[replace(link(), method="none")], anchors=anchors)
+    added = np.array([unlinked[j].covariance[4] - before[j].covariance[4] for j in (1, 2, 3)])
+    # One anchor holds the shift and, as far as it tells, the stretch: it is off itself by .1.
+    assert (added > 0).all()
+    others = TRUTH[1:, 1] * TRUTH[0, 1] / (0.01 + TRUTH[0, 1] ** 2)
+    assert added.max() < 0.1**2 * (1 + np.abs(others).max()) ** 2
 
 
 def test_eligibility_starts_at_25_answers():

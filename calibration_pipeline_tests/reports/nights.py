@@ -65,8 +65,8 @@ def page_of_night(
         configuration,
     )
     flags = raise_flags(state, parent, configuration)
-    links = link_scales(state, flags, pool.bank, configuration)
-    items = compose_snapshot(state, links, pool.bank, previous, configuration)
+    links = link_scales(state, flags, pool.bank, pool.anchors, configuration)
+    items = compose_snapshot(state, links, pool.bank, pool.anchors, previous, configuration)
     written = WrittenSnapshot(
         items, links, 1.0, "digest", "digest", pool.bank, pool.anchors, previous, None
     )

@@ -12,6 +12,7 @@ from calibration_pipeline.records import (
     FlagEpisode,
     FlagReview,
     ItemDifference,
+    ScaleWatch,
 )
 from calibration_pipeline.reports.nightly_page import (
     NightlyPage,
@@ -138,7 +139,7 @@ def test_credible_flags_come_first_and_strongest_first(nights: list[NightlyPage]
     assert rows[2][1:5] == ["−6.2", "−0.60", "0.30", "±0.15"]
     assert ["Difficulty drift", "2", "1"] in document.table("Flags by reason")
     assert ["Suspected leak", "1", "0"] in document.table("Flags by reason")
-    assert "3 credible flags" in verdict(document)
+    assert "3 flags open, 3 new, 0 resolved" in verdict(document)
     (weak,) = [d for d in document.find("details") if "not credible" in d.find("summary")[0].text]
     assert weak.table("Thresholds")[2][0].endswith("weak")
 
@@ -165,8 +166,8 @@ def test_what_is_new_tonight_stands_apart_from_what_is_known(nights: list[Nightl
     ):
         rows = [row for row in document.table(caption) if len(row) == 6][1:]
         assert [row[0].split()[-1] for row in rows] == [word]
-    assert figures(document)["New flags"].startswith("1")
-    assert "1 open since earlier nights, 1 resolved tonight" in figures(document)["New flags"]
+    assert figures(document)["Open flags"].startswith("2")
+    assert "1 new, 1 resolved tonight" in figures(document)["Open flags"]
     assert f"anchor drift, {FIRST_DAY} to {FIRST_DAY}" in document.text
 
 
@@ -241,6 +242,20 @@ def test_quarantined_rows_stand_by_reason(nights: list[NightlyPage]) -> None:
         ["null score", "2"],
     ]
     assert figures(document)["Quarantined rows"].startswith("1,202")
+
+
+def test_a_scale_in_doubt_says_why(nights: list[NightlyPage]) -> None:
+    quiet = ScaleWatch("main", np.nan, np.nan, None, np.nan, np.nan, 6.4, None, ())
+    assert "No earlier night to compare with" in render_nightly_page(
+        replace(nights[-1], watched=(quiet,))
+    )
+    doubted = ScaleWatch(
+        "main", 0.24, 0.04, date(2026, 1, 30), 1.2, -0.3, 6.4, None, ("the anchors <moved>",)
+    )
+    text = render_nightly_page(replace(nights[-1], watched=(doubted,)))
+    assert "Look at the anchors: the anchors &lt;moved&gt;" in text
+    assert "+0.240 (0.040)" in text
+    assert "Watch over the scales" not in render_nightly_page(nights[-1])
 
 
 def test_left_out_anchors_stand_with_their_reason(nights: list[NightlyPage]) -> None:

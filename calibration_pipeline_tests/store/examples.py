@@ -82,6 +82,7 @@ def state(
                 groups=GROUPS,
                 common_start=-0.1,
                 screening=SCREENING,
+                released_anchors=(("i2@1", "moved by +0.41 (z +4.6)"),),
             ),
             ScaleState("alpha", False, "1 item", 0.0, 1.0, 1.0, 0.0, np.nan, 0, False, 0, 0),
         ),

@@ -1,7 +1,7 @@
 """Anchor sets: proposed, put in force from a night on, and never changed for nights before."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.errors import AnchorSetError, BadInputError
 from calibration_pipeline.records import AnchorCandidate, AnchorProposal
-from calibration_pipeline.store.anchor_history import (
-    newest_version_of,
-    read_anchor_history,
-    read_credible_flags,
-)
+from calibration_pipeline.store.anchor_history import newest_version_of, read_anchor_history
 from calibration_pipeline.store.anchor_sets import (
     activate_set,
     list_sets,
@@ -26,7 +22,6 @@ from calibration_pipeline.store.anchor_sets import (
 )
 from calibration_pipeline.store.anchors import read_anchor_set
 from calibration_pipeline.store.bank import import_bank
-from calibration_pipeline.store.results import write_flags
 from calibration_pipeline.store.runs import open_run
 from calibration_pipeline_tests.store import examples
 from calibration_pipeline_tests.store.anchor_programmes import store_night
@@ -190,18 +185,3 @@ def test_an_anchors_nights_are_kept_and_read(calibrated: sa.Engine) -> None:
     assert read_anchor_history(calibrated, ("nobody", 1)) == ()
     assert newest_version_of(calibrated, key[0]) == key[1]
     assert newest_version_of(calibrated, "nobody") is None
-
-
-def test_flags_count_as_they_were_computed_last(calibrated: sa.Engine, run_id: str) -> None:
-    from calibration_pipeline.records import Flag
-
-    def flag(reason: str, is_credible: bool = True) -> Flag:
-        return Flag(("i1", 1), reason, 1.0, 0.5, 0.15, 4.0, is_credible, "it moved")
-
-    store_night(calibrated, examples.state(NEXT))
-    write_flags(calibrated, NIGHT, 1, run_id, [flag("superseded")])
-    write_flags(calibrated, NIGHT, 1, run_id, [flag("drift"), flag("noise", is_credible=False)])
-    write_flags(calibrated, NEXT, 1, run_id, [flag("leak")])
-    found = read_credible_flags(calibrated, NIGHT, NEXT)
-    assert found == {("i1", 1): [(NIGHT, "drift"), (NEXT, "leak")]}
-    assert read_credible_flags(calibrated, date(2020, 1, 1), date(2020, 2, 1)) == {}

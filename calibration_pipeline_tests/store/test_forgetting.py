@@ -60,6 +60,7 @@ from calibration_pipeline_tests.store.privacy import (
     tables_with,
     turn_of_a_lost_run,
 )
+from calibration_pipeline_tests.store.sources.test_scratch_folder import left_by_a_killed_process
 from calibration_pipeline_tests.store.test_abilities import ABILITIES
 
 __all__ = ["a_week"]
@@ -597,3 +598,13 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(archive_module.os, "open", open_full)
 
     return fill
+
+
+@pytest.mark.parametrize("erase", [False, True])
+def test_what_a_killed_run_has_left_in_the_scratch_folder_goes(
+    people: Forgetting, tmp_path: Path, a_week: None, erase: bool
+) -> None:
+    """It holds rows as the source has them, with the candidates' own ids."""
+    left = left_by_a_killed_process(tmp_path / "scratch")
+    replace(people, scratch=tmp_path / "scratch").forget("bob", erase=erase)
+    assert not left.exists()

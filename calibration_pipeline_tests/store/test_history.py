@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from calibration_pipeline.records import CalibrationState
+from calibration_pipeline.records import CalibrationState, ScaleNight
 from calibration_pipeline.store import history, runs, states
 from calibration_pipeline.store.tables import archive_revisions
 from calibration_pipeline_tests.store.examples import NIGHT, snapshot_items, state
@@ -48,6 +48,7 @@ def test_before_the_first_night_there_is_nothing(engine: sa.Engine) -> None:
     assert history.version_of_night(engine, NIGHT, 1) is None
     assert history.days_passed_over(engine, NIGHT) == ()
     assert history.outcomes_of_run(engine, "no such run") == ()
+    assert history.read_scale_history(engine, NIGHT) == ()
 
 
 def test_a_night_starts_from_the_newest_accepted_attempt_of_an_earlier_night(
@@ -62,6 +63,22 @@ def test_a_night_starts_from_the_newest_accepted_attempt_of_an_earlier_night(
     expected = {0: None, 1: (after(0), 1), 2: (after(1), 2), 4: (after(1), 2), 5: (after(4), 1)}
     for night, key in expected.items():
         assert history.newest_accepted_key(engine, after(night)) == key
+
+
+def test_a_scale_s_history_is_what_accepted_nights_fitted(engine: sa.Engine, write: Any) -> None:
+    write(0)
+    write(1)
+    newest = write(1, attempt=2)
+    write(1, attempt=3, is_accepted=False, reasons=("no",))
+    write(2, is_accepted=False, reasons=("no",))
+    write(3)
+    found = history.read_scale_history(engine, after(3))
+    fitted = [scale for scale in newest.scales if scale.fitted]
+    keys = [(after(0), 1), (after(1), 2)]
+    assert [(n.partition, n.attempt, n.scale) for n in found] == [
+        (*key, scale.name) for key in keys for scale in fitted
+    ]
+    assert found[-1] == ScaleNight.of(newest, fitted[-1])
 
 
 def test_the_first_fitted_night_sets_the_scale_not_an_empty_or_a_rejected_one(

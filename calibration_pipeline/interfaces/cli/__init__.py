@@ -38,6 +38,9 @@ COMMANDS = {
         f"{_HERE}.anchors:anchors", "The items that hold the scale: select, compare, activate."
     ),
     "flags": CommandEntry(f"{_HERE}.flags:flags", "Flagged items: the evidence, and decisions."),
+    "leaks": CommandEntry(
+        f"{_HERE}.leaks:leaks", "Suspected leaks, and how soon one would be found."
+    ),
     "forget": CommandEntry(f"{_HERE}.forget:forget", "Forget a candidate, or erase the answers."),
     "retention": CommandEntry(
         f"{_HERE}.retention:retention", "Delete what is past its retention period."

@@ -99,8 +99,8 @@ class Schedule:
 def needs_attention(found: ProgrammeStatus, schedule: Schedule) -> list[Problem]:
     """List what a person has to do, the most urgent first; empty when all is well."""
     problems = _nights_that_failed(found)
-    if found.source_problem:
-        problems.append(Problem(found.source_problem))
+    if found.source_problem:  # first: until it is mended, no night and no rehearsal gets far
+        problems.insert(0, Problem(found.source_problem, "calibrate doctor"))
     running = found.running
     hangs = running is not None and schedule.now - running.since > LONGEST_RUN
     if running and hangs:

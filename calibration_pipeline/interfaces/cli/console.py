@@ -6,14 +6,15 @@ Results go to stdout, progress and remarks to stderr, so that a pipe holds resul
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+from calibration_pipeline.interfaces.cli.narrow import fits, is_code, print_records
 from calibration_pipeline.interfaces.cli.progress import progress
 
 __all__ = ["json_option", "print_json", "print_table", "progress", "say"]
@@ -47,6 +48,7 @@ def print_table(
     as_json: bool = False,
     title: str | None = None,
     empty: str = "Nothing to show.",
+    whole: Collection[str] = (),
 ) -> None:
     """Print rows as a table, or all that they hold as JSON.
 
@@ -62,6 +64,13 @@ def print_table(
         Stands above the table.
     empty
         Remark on stderr where there are no rows.
+    whole
+        Keys of columns that no narrow terminal breaks into lines: the others make room.
+
+    Notes
+    -----
+    Where a terminal is too narrow to set the columns side by side, each row is a block of lines;
+    not so where `whole` says which of them make room.
     """
     if as_json:
         print_json(list(rows))
@@ -69,15 +78,25 @@ def print_table(
     if not rows:
         say(empty)
         return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for key, heading in columns.items():
-        is_numeric = all(_is_number(row.get(key)) or row.get(key) is None for row in rows)
-        table.add_column(heading, justify="right" if is_numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(key)) for key in columns))
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     # Ids and explanations are data: no markup, no emoji, no colours of rich's own.
-    Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False).print(table)
+    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    headings = list(columns.values())
+    cells = [[_cell(row.get(key)) for key in columns] for row in rows]
+    if len(headings) > 2 and not whole and not fits([headings, *cells], console.width):
+        print_records(console, headings, cells, title=title)
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for number, (key, heading) in enumerate(columns.items()):
+        is_numeric = all(_is_number(row.get(key)) or row.get(key) is None for row in rows)
+        justify: JustifyMethod = "right" if is_numeric else "left"
+        is_whole = key in whole or (
+            len(headings) > 2 and is_code(heading, [c[number] for c in cells])
+        )
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=is_whole)
+    for values in cells:
+        table.add_row(*values)
+    console.print(table)
 
 
 def _is_number(value: Any) -> bool:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import json_option, progress, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.irt.model import FREE_COORDINATES
+from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from calibration_pipeline.store.connection import Database
@@ -85,10 +87,12 @@ def import_responses(file: Path, force: bool, as_json: bool) -> None:
     time_on_task_ms, option_selected, theta_at_presentation, population_group, engine_version and
     outcome. An outcome of omitted, not_reached or invalid says that nothing was scored: is_correct
     may be blank then. A file that was imported before is passed over. Another file with answers
-    (session and item) that are in the log already is refused, unless --force is given.
+    (session and item) that are in the log already is refused, unless --force is given. So is every
+    file where the settings have nights read their answers from elsewhere.
 
     Example: calibrate import-responses responses.parquet
     """
+    _require_own_log(file)
     with configured_database() as database:
         result = import_with_progress(database, file, repeat_answers=force)
     if result.is_repeat:
@@ -100,6 +104,28 @@ def import_responses(file: Path, force: bool, as_json: bool) -> None:
         "was_imported_before": result.is_repeat,
     }
     print_facts(f"Imported {file.name}", facts, as_json=as_json)
+
+
+def _require_own_log(file: Path) -> None:
+    """Refuse to fill a log that no night would read."""
+    from calibration_pipeline.store.sources.choosing import is_own_log
+
+    source = load_settings().source
+    if not is_own_log(source):
+        given = {
+            "KIND": source.kind != "response_log",
+            "DATABASE_URL": source.database_url,
+            "PATH": source.path,
+        }
+        names = " and ".join(
+            f"CALIBRATION_SOURCE__{name}" for name, value in given.items() if value
+        )
+        elsewhere = "another database" if source.database_url else source.path or "other tables"
+        raise BadInputError(
+            f"{file.name} wasn't imported: nights read answers from {elsewhere} (kind "
+            f"{source.kind}), never from the store's own log; add it to those, or unset {names} to "
+            "have nights read the log"
+        )
 
 
 def import_with_progress(

@@ -14,13 +14,14 @@ from calibration_pipeline.interfaces.cli.console import (
     print_table,
 )
 from calibration_pipeline.interfaces.cli.terminal_progress import terminal_progress
+from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from calibration_pipeline.interfaces.cli.installation import Check
     from calibration_pipeline.policy.self_test import SelfTestResult
 
 _COLUMNS = {"name": "Check", "result": "", "detail": "Found", "remedy": "What to do"}
-_STEPS = 10
+_STEPS = 11
 _NUMERICS_REMEDY = "install the pinned versions, clear the compilation cache and run this again"
 
 
@@ -35,7 +36,9 @@ def doctor(as_json: bool) -> None:
 
     Compares what is installed with what the project is tested with, tries the machine, and twice
     fits simulated answers whose truth is known: with one thread and with all, to the same bytes.
-    Takes seconds, or up to half a minute where nothing has been compiled yet.
+    Tries whether the source of answers can be reached, which of its tables or files would be read,
+    and whether their columns fit; reads no answers (`calibrate readiness` does). Takes seconds, or
+    up to half a minute where nothing has been compiled yet.
 
     Example: calibrate doctor
     """
@@ -59,9 +62,12 @@ def doctor(as_json: bool) -> None:
 
 
 def _checks() -> "Iterator[Check]":
-    from calibration_pipeline.interfaces.cli import installation
+    from calibration_pipeline.interfaces.cli import installation, source_check
 
-    yield installation.check_settings()
+    settings = installation.check_settings()
+    yield settings
+    if settings.passed:
+        yield source_check.check_source(load_settings())
     yield installation.check_requirements()
     yield installation.check_pins()
     yield installation.check_linear_algebra()

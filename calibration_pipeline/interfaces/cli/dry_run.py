@@ -10,7 +10,7 @@ import click
 
 from calibration_pipeline.interfaces.cli.console import print_json, print_table, progress, say
 from calibration_pipeline.interfaces.cli.facts import print_facts
-from calibration_pipeline.interfaces.cli.nights import step_reporter
+from calibration_pipeline.interfaces.cli.nights import flags_line, step_reporter
 from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
 from calibration_pipeline.settings import Settings
 
@@ -95,7 +95,11 @@ def _print_night(night: RehearsedNight) -> None:
     print_facts(f"Night {shown['night']} (dry run)", _facts(night, shown))
     tables: tuple[tuple[str, str, dict[str, str]], ...] = (
         ("items", "Items", {"source": "Source", "track": "Track", "items": "Items"}),
-        ("flags", "Flags", {"reason": "Reason", "credible": "Credible", "all": "All"}),
+        (
+            "flags",
+            "Thresholds crossed tonight",
+            {"reason": "Reason", "all": "Items", "credible": "Credibly"},
+        ),
         (
             "links",
             "Links",
@@ -123,6 +127,7 @@ def _facts(night: RehearsedNight, shown: dict[str, Any]) -> dict[str, Any]:
         "reason": shown["reason"] or "none",
         "verdict": "; ".join(shown["verdict"]) or ("accepted" if shown["is_accepted"] else "none"),
         **night.outcome.counts,
+        "flags": flags_line(night.outcome.counts) or "none looked for",
         "attempt": shown["attempt"],
         "state digest": shown["state_digest"],
     }

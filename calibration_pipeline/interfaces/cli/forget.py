@@ -84,6 +84,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
     from calibration_pipeline.store.archive import Archive
     from calibration_pipeline.store.forgetting import Forgetting
     from calibration_pipeline.store.pseudonyms import pseudonym_key
+    from calibration_pipeline.store.sources.scratch_folder import scratch_folder
 
     settings = load_settings()
     secret = settings.pseudonym_key
@@ -96,6 +97,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
         remembered=settings.home / "forgotten",
         decided_by=decided_by,
         source=configured_source(),
+        scratch=scratch_folder(settings.home),
     )
 
 

@@ -1,6 +1,6 @@
 """`calibrate night` and `calibrate backfill`: calibrate one night, or a range of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -202,14 +202,24 @@ def _calibrate(
             "version": "Version",
             "responses": "Responses in window",
             "items_refitted": "Items refitted",
+            "flags": "Flags",
             "seconds": "Seconds",
             "reason": "Reason",
         }
-        print_table(rows, columns)
+        lines = [flags_line(outcome.counts) for outcome in outcomes]
+        print_table([row | {"flags": line} for row, line in zip(rows, lines, strict=True)], columns)
     if stale := staleness.describe(since=first):
         say(stale)
     if any(row["outcome"] in PUBLISHED_NOTHING for row in rows):
         raise click.exceptions.Exit(1)
+
+
+def flags_line(counts: Mapping[str, int]) -> str:
+    """Say how flags stood after a night, as its page does; empty where none were looked for."""
+    from calibration_pipeline.records import FlagCounts
+
+    found = FlagCounts.from_named(counts)
+    return str(found) if found else ""
 
 
 def run_with_progress(

@@ -14,6 +14,7 @@ import click
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.policy.answer_remarks import stays_in_windows
 from calibration_pipeline.policy.quarantine_reasons import QUARANTINE_REASONS, bad_rows, in_words
 from calibration_pipeline.policy.verdicts import too_many_bad_rows
 from calibration_pipeline.reports.templating import counted
@@ -74,7 +75,7 @@ def quarantine(
         only = None if reason is None else {reason}
         rows = read_examples(database, archive, revisions, examples, only)
     problems = [
-        problem
+        f"{problem}; until then {stays_in_windows(entry.day, settings.policy)}"
         for entry in found
         if entry.revision and (problem := too_many_bad_rows(entry.revision, settings.policy))
     ]
@@ -167,7 +168,8 @@ def _print(
         )
         shown = [_example(row, timezone) for row in examples if row.reason == name]
         if shown:
-            print_table(shown, _EXAMPLE)
+            spelling = {"spelling": "As written"} if any("spelling" in row for row in shown) else {}
+            print_table(shown, _EXAMPLE | spelling)
     for remark in remarks(found):
         say(remark)
 
@@ -181,6 +183,7 @@ def _example(row: QuarantinedRow, timezone: ZoneInfo) -> dict[str, Any]:
         if row.answered_at
         else f"– (day {row.day})",
         "result": row.result_text,
+        **({} if row.spelling is None else {"spelling": row.spelling_text}),
     }
 
 

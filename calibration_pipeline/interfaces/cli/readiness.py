@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from calibration_pipeline.interfaces.cli.bad_days import bad_days_of
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -70,6 +71,7 @@ def readiness(day: datetime | None, since: datetime | None, rows: int, as_json: 
             newest_day=newest,
             since=since.date() if since else None,
         )
+        bad = bad_days_of(database, found.days.last, policy)
     for warning in source.warnings:
         say(warning)
     assessed = assess_readiness(
@@ -80,9 +82,11 @@ def readiness(day: datetime | None, since: datetime | None, rows: int, as_json: 
         policy,
     )
     if as_json:
-        print_json(document(assessed, found))
+        print_json(document(assessed, found) | {"bad_days_in_window": bad})
     else:
         _print(assessed, found, policy, rows)
+    for remark in bad:
+        say(remark)
     if not assessed.can_calibrate:
         say(why_not(policy))
         raise click.exceptions.Exit(1)
@@ -175,7 +179,8 @@ def _facts(readiness: Readiness, found: CountedAnswers) -> dict[str, Any]:
         facts["in all"] = f"since {days.since}; `--since D` counts earlier days too"
     if days.left_out:
         facts["rows left out there"] = "; ".join(
-            f"{count_text(rows)} {reason}" for reason, rows in days.left_out.items()
+            f"{count_text(rows)} {reason}{_as_written(days.spellings.get(reason, {}))}"
+            for reason, rows in days.left_out.items()
         )
         bad = next((reason for reason in days.left_out if not in_words(reason).is_harmless), None)
         if bad is not None:
@@ -183,6 +188,15 @@ def _facts(readiness: Readiness, found: CountedAnswers) -> dict[str, Any]:
     if days.undated_rows is not None:
         facts["rows that no night can take in"] = days.undated_rows
     return facts
+
+
+def _as_written(spellings: Mapping[str, int]) -> str:
+    """Name the texts that weren't understood; those that are each another one by two examples."""
+    if not spellings:
+        return ""
+    common = {text: rows for text, rows in spellings.items() if rows > 1}
+    named = [f"{text!r}: {count_text(rows)}" for text, rows in common.items()]
+    return f" ({', '.join(named or [f'such as {text!r}' for text in list(spellings)[:2]])})"
 
 
 def places(days: CountedDays) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.interfaces.cli.attention import (
     Problem,
     Schedule,
@@ -20,12 +22,14 @@ from calibration_pipeline.interfaces.cli.attention import (
     next_command,
     range_text,
 )
+from calibration_pipeline.interfaces.cli.bad_days import bad_days_of
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table
 from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
+from calibration_pipeline.interfaces.cli.source_check import describe, examine_configured_source
 from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
 from calibration_pipeline.policy.catching_up import Nights, count
 from calibration_pipeline.reports.templating import counted
-from calibration_pipeline.settings import load_settings
+from calibration_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from calibration_pipeline.store.status import EndedNight, ProgrammeStatus
@@ -44,9 +48,9 @@ def status(as_json: bool) -> None:
     """Tell how the programme stands: the newest night, `current`, the next run, what is stale.
 
     Exit code 1 when somebody has to do something: the newest night published nothing, a night is
-    overdue and no run is under way, states rest on others that have been superseded, or a run
-    hangs. Made for a monitor: quick, and it changes nothing; it starts the embedded database if
-    need be, and makes none.
+    overdue and no run is under way, states rest on others that have been superseded, a run hangs,
+    or the source of answers can't be read. Made for a monitor: quick, and it changes nothing; it
+    starts the embedded database if need be, and makes none.
 
     Example: calibrate status --json
     """
@@ -55,6 +59,11 @@ def status(as_json: bool) -> None:
         from calibration_pipeline.store.status import read_status
 
         found = read_status(database, ZoneInfo(settings.timezone), configured_source(keep=False))
+        if found.newest_night:
+            bad = bad_days_of(database, found.newest_night.night, settings.policy)
+            found = replace(found, bad_days=tuple(bad))
+    if not found.source_problem:
+        found = with_source(found, settings)
     schedule = Schedule.at(datetime.now(UTC), found.done, settings)
     free = free_bytes(settings.home)
     problems = needs_attention(found, schedule) + low_disk(free, settings.minimum_free_disk_mb)
@@ -65,6 +74,18 @@ def status(as_json: bool) -> None:
         print_table(rows, {"what": "Calibration", "how": ""})
     if problems:
         raise click.exceptions.Exit(1)
+
+
+def with_source(found: ProgrammeStatus, settings: Settings) -> ProgrammeStatus:
+    """Add what nights would read, or why they can't: before the first night nothing else tells."""
+    from calibration_pipeline.store.sources.choosing import is_own_log
+
+    try:
+        examined = examine_configured_source(settings)
+    except CalibrationError as error:
+        return replace(found, source_problem=str(error))
+    is_usual = is_own_log(settings.source)
+    return replace(found, source="" if is_usual else describe(settings, examined))
 
 
 def free_bytes(home: Path) -> int:
@@ -110,6 +131,8 @@ def document(
             for draft in found.failed_drafts
         ],
         "erased_nights": list(found.erased_nights),
+        "source": found.source or None,
+        "bad_days_in_window": list(found.bad_days),
         "disk_free_bytes": free,
         "next_run": {"at": schedule.next_run, **_range_fields(schedule.next_nights)},
         "missing_nights": schedule.missing and _range_fields(schedule.missing),
@@ -159,7 +182,8 @@ def lines(
 
 def _about_data(found: ProgrammeStatus) -> list[tuple[str, str]]:
     """What is worth knowing of answers and drafts, and is no alarm."""
-    shown = []
+    shown = [("source", found.source)] if found.source else []
+    shown += [("bad day in the window", remark) for remark in found.bad_days]
     if found.late:
         late = sum(day.answers for day in found.late)
         days = _some([f"{day.day} ({day.answers or 'corrected'})" for day in found.late])

@@ -9,6 +9,7 @@ from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.abilities import session_abilities
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.leak_watch import left_out_in
 from calibration_pipeline.policy.links import published_populations
 from calibration_pipeline.records import CalibrationState, CandidateAbilities
 from calibration_pipeline.store.calibration_store import CalibrationStore
@@ -57,7 +58,10 @@ def _score(
     populations = published_populations(state, store.links(state))
     day = store.day(state.partition, revisions[state.partition])
     bank, items = store.bank(state.partition), store.items_of(version)
-    return session_abilities(day, bank, items, populations, configuration)
+    left_out_from = left_out_in(store.leak_watch(state), bank)
+    return session_abilities(
+        day, bank, items, populations, configuration, left_out_from=left_out_from
+    )
 
 
 def _metadata(found: CandidateAbilities) -> metadata.Metadata:

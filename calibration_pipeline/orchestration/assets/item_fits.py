@@ -6,6 +6,7 @@ from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_readiness
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.inputs import read_night_inputs
+from calibration_pipeline.orchestration.leak_watching import watch_for_leaks
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import (
     PREVIOUS_NIGHT,
@@ -68,15 +69,17 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
         Depends on its own previous partition (the graph draws no self-loop): posterior = base
         prior × carried information × window, so that each answer counts once. A rejected fit is
         stored as such, unless a person has accepted exactly this result; the next night starts
-        from the newest accepted one.
+        from the newest accepted one. The day's answers are first held against last night's
+        parameters: from the onset of a suspected leak on, they are left out.
         """
         states = []
         for night in night_log.nights("item_fits", partition_days(context)):
             inputs = read_night_inputs(store, night, configuration, refresh=config.refresh)
+            inputs, watch = watch_for_leaks(store, inputs, configuration)
             state = calibrate_night(inputs, configuration)
             if not state.is_accepted:
                 state = accepted_in_spite(state, store.acceptance_of(state))
-            store.write_state(state)
+            store.write_state(state, watch)
             context.add_asset_metadata(
                 metadata.of_state(state, configuration), partition_key=night.isoformat()
             )

@@ -6,15 +6,21 @@ import dagster as dg
 
 from calibration_pipeline.orchestration.assets.calibration_snapshot import failed_rules
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.flag_reviews import reviews_of_night
 from calibration_pipeline.orchestration.heartbeat import Beat, Heartbeat
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.orchestration.scale_watching import watch_of_night
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.flag_reviews import count_flags
 from calibration_pipeline.policy.publication import eligible_items
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 from calibration_pipeline.store.quarantine_reading import read_counts
 from calibration_pipeline.store.staleness import Staleness
+
+WENT_WELL = ("completed", "completed_empty")
+"""Outcomes whose reason is a remark; that of the others is why they published nothing."""
 
 
 def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -42,6 +48,8 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         staleness = store.staleness()
         for night in partition_days(context):
             outcome, reason, counts = judge_night(store, night, configuration)
+            if outcome in WENT_WELL:
+                reason = "; ".join(filter(None, [reason, *night_log.remarks.get(night, ())]))
             store.close_run(
                 night, outcome, counts=counts, timings=night_log.timings[night], reason=reason
             )
@@ -104,9 +112,16 @@ def judge_night(
     }
     if not state.is_accepted:
         return "rejected", "; ".join(state.reasons), counts
+    counts |= count_flags(reviews_of_night(store, night, configuration), night).named()
     version = store.version_of(state)
     if version is not None:
-        notes = [*state.reasons, *filter(None, [store.held_back(version)]), *store.source.warnings]
+        doubts = [
+            f"scale {watch.scale}: {reason}"
+            for watch in watch_of_night(store, state, configuration)
+            for reason in watch.reasons
+        ]
+        held_back = filter(None, [store.held_back(version)])
+        notes = [*state.reasons, *held_back, *doubts, *store.source.warnings]
         return "completed", "; ".join(notes), counts | {"version": version}
     if counts["items_refitted"] == 0:
         return "completed_empty", "no item has enough responses in the window", counts

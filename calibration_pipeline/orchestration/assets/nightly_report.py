@@ -9,7 +9,9 @@ from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.flag_reviews import reviews_of_night
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.orchestration.scale_watching import watch_of_night
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.leak_protection import protection
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.reports.files import write_index, write_page
 from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
@@ -59,6 +61,7 @@ def _gather(
     """Gather a night's page; the audit is its version's, or that of the draft that failed it."""
     night, version = state.partition, store.version_of(state)
     revisions = {day: revision for day, revision, _ in state.window}
+    leaks = store.leak_verdicts(state)
     return NightlyPage(
         day=store.day(night, revisions.get(night)).revision,
         state=state,
@@ -73,4 +76,6 @@ def _gather(
         window_days=configuration.window_days,
         late_answers={late.day: late.answers for late in store.late_answers(night)},
         reviews=reviews_of_night(store, night, configuration) if state.is_accepted else (),
+        watched=watch_of_night(store, state, configuration) if state.is_accepted else (),
+        leak_delays=protection(leaks) if leaks else {},
     )

@@ -1,17 +1,19 @@
 """Asset `responses`."""
 
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.answers_metadata import of_quarantine, of_source
+from calibration_pipeline.orchestration.answers_metadata import of_quarantine, of_remarks, of_source
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.policy.answer_remarks import answer_remarks
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.verdicts import too_many_bad_rows
+from calibration_pipeline.policy.windows import window_days
 from calibration_pipeline.records import DayRevision
 from calibration_pipeline.store.calibration_store import CalibrationStore
 from calibration_pipeline.store.quarantine_reading import QuarantinedRow, read_examples
@@ -56,24 +58,18 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             store.run_of(night)  # the run log says what is under way, and what a crash has ended
         store.extract_days_due(nights[0], configuration.window_days, refresh=config.refresh)
         late = metadata.of_late_answers(store.late_answers(nights[0]))
+        rows_ahead = store.rows_ahead(datetime.now(store.timezone).date())
         problems: dict[date, str] = {}
         for day in night_log.nights("responses", nights):
             revision = store.extract_day(day, refresh=config.refresh)
-            left_out = of_quarantine(revision, examples_of(store, revision))
-            erased = metadata.of_erased_sessions(store.erased_sessions(day))
-            context.add_asset_metadata(
-                {
-                    **metadata.of_revision(revision),
-                    **of_source(store.source),
-                    **left_out,
-                    **late,
-                    **erased,
-                },
-                partition_key=day.isoformat(),
-            )
+            window = store.archived_days(window_days(day, configuration.window_days))
+            night_log.remarks[day] = answer_remarks(day, window, rows_ahead, configuration)
+            shown = {**of_day(store, revision), **late, **of_remarks(night_log.remarks[day])}
+            context.add_asset_metadata(shown, partition_key=day.isoformat())
             if reason := too_many_bad_rows(revision, configuration):
                 problems[day] = reason
-        for warning in store.source.warnings:
+        odd = [f"{day}: {remark}" for day in nights for remark in night_log.remarks[day]]
+        for warning in (*store.source.warnings, *odd):
             context.log.warning(warning)
         return dg.MaterializeResult(
             check_results=[
@@ -86,6 +82,16 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         )
 
     return responses
+
+
+def of_day(store: CalibrationStore, revision: DayRevision) -> metadata.Metadata:
+    """Say what was extracted of a day, from where, and what was left out."""
+    return {
+        **metadata.of_revision(revision),
+        **of_source(store.source),
+        **of_quarantine(revision, examples_of(store, revision)),
+        **metadata.of_erased_sessions(store.erased_sessions(revision.day)),
+    }
 
 
 def examples_of(store: CalibrationStore, revision: DayRevision) -> tuple[QuarantinedRow, ...]:

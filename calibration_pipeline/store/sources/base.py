@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -111,6 +111,15 @@ class SourceView(Protocol):
             dictionaries of it. A session may go on in the next block. Memory stays within some
             blocks, however large the day is.
         """
+        ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A view of rows that are placed by their own times, which may be any."""
+
+    def rows_from(self, moment: datetime) -> int:
+        """Count the rows that are placed at a moment or later."""
         ...
 
 

@@ -6,6 +6,7 @@ from calibration_pipeline.store.sources.base import ResponseSource
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.sources.raw import RawReader
+from calibration_pipeline.store.sources.scratch_folder import scratch_folder
 
 
 def choose_source(
@@ -24,20 +25,27 @@ def choose_source(
 
     Raises
     ------
-    SourceError
+    SourceSettingError
         A name in the settings isn't one of the source's.
     """
-    if configuration.kind == "response_log" and configuration.database_url is None:
+    if is_own_log(configuration):
         return NATIVE
     # Here, and not above: the usual source needs none of it, and DuckDB takes a while to import.
     from calibration_pipeline.store.sources.derived import DerivedSource
 
-    catalogue = home / "source_files.json" if keep else None
-    reader = _reader(configuration, catalogue)
-    return DerivedSource(reader, configuration, home / "scratch")
+    reader = choose_reader(configuration, home, keep=keep)
+    return DerivedSource(reader, configuration, scratch_folder(home))
 
 
-def _reader(configuration: SourceConfiguration, catalogue: Path | None) -> RawReader:
+def is_own_log(configuration: SourceConfiguration) -> bool:
+    """Whether the answers are those of the store's own response log."""
+    return configuration.kind == "response_log" and configuration.database_url is None
+
+
+def choose_reader(
+    configuration: SourceConfiguration, home: Path, *, keep: bool = True
+) -> RawReader:
+    """Give the reader of a source that isn't the store's own log; see `choose_source`."""
     match configuration.kind:
         case "response_log":
             from calibration_pipeline.store.sources.sql.elsewhere import LogElsewhereReader
@@ -60,4 +68,4 @@ def _reader(configuration: SourceConfiguration, catalogue: Path | None) -> RawRe
         case "files":
             from calibration_pipeline.store.sources.files.reader import FilesReader
 
-            return FilesReader(configuration, catalogue)
+            return FilesReader(configuration, home / "source_files.json", keep=keep)

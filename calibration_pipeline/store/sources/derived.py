@@ -28,6 +28,8 @@ from calibration_pipeline.store.sources.scratch import scratch_database
 from calibration_pipeline.store.tables import items
 
 _ONE_DAY = timedelta(days=1)
+# In every zone a moment that can be stated.
+_LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 _EVER, _NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -88,6 +90,7 @@ class DerivedView:
         self._configuration = configuration
         self._scratch = scratch
         self._meaning = configuration.meaning
+        self._found: dict[date, Fingerprint] = {}
         # A session may begin the day before or end the day after: no session is longer than a day.
         self._reach = timedelta(0) if raw.is_dated_by_session else _ONE_DAY
 
@@ -95,8 +98,15 @@ class DerivedView:
         """See `SourceView`.
 
         The rows of the days on either side are part of a day's checksum, and so is what rows mean:
-        a day that was read under other settings is read again.
+        a day that was read under other settings is read again. Each day is looked at once: the
+        source is of one moment as long as the view is open.
         """
+        days = days_between(first, last)
+        if not self._found.keys() >= set(days):
+            self._found |= self._read_fingerprints(first, last)
+        return {day: self._found[day] for day in days}
+
+    def _read_fingerprints(self, first: date, last: date) -> dict[date, Fingerprint]:
         around = days_between(first - self._reach, last + self._reach)
         bounds = day_bounds(around, self._timezone)
         bank = self._bank()
@@ -145,6 +155,11 @@ class DerivedView:
     def undated_rows(self) -> int:
         """Count rows that no night can take in: nothing says when they were answered."""
         return self._raw.undated_rows()
+
+    def rows_from(self, moment: datetime) -> int:
+        """See `LooksAhead`."""
+        (found,) = self._raw.fingerprints([moment, _LAST_MOMENT], frozenset())
+        return found.row_count
 
     def _bank(self) -> pa.Table:
         """Items, each version with the time in which it was its item's newest."""

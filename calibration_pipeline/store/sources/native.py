@@ -1,6 +1,6 @@
 """The native response log as a source: has a day changed, and what are its rows."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.copy import driver_connection
 from calibration_pipeline.store.read_ahead import reading_ahead
 from calibration_pipeline.store.sources.base import EMPTY, Fingerprint, day_bounds, days_between
@@ -16,13 +17,16 @@ from calibration_pipeline.store.sources.base import EMPTY, Fingerprint, day_boun
 SLICE_ROWS = 50_000
 """Rows of a block, about; some 200 bytes each while it is read and ordered."""
 
+# Nothing but PostgreSQL's calendar has the others, infinity among them.
+_READABLE = "{0} >= '0001-01-02 00:00+00' AND {0} < '9999-12-31 00:00+00'"
+
 # Uses response_log_session_started_at_idx. Whether the bank knows the item is part of the hash:
 # importing the item later changes what the day's extraction gives. The outcome seeds the hash, so
 # that a row without one has the checksum that it had before there were outcomes.
 _FINGERPRINTS = """
 SELECT width_bucket(r.session_started_at, CAST(:bounds AS timestamptz[])) AS day_number,
        count(*) AS row_count,
-       max(r.ingested_at) AS latest_ingested_at,
+       max(r.ingested_at) FILTER (WHERE {readable}) AS latest_ingested_at,
        bit_xor(hash_record_extended(ROW(
            r.response_id, r.session_id, r.candidate_id, r.item_id, r.content_version, r.score,
            r.answered_at, r.session_started_at, r.position, r.time_on_task_ms, r.option_selected,
@@ -32,7 +36,7 @@ FROM calibration.response_log AS r
 LEFT JOIN calibration.items AS i USING (item_id, content_version)
 WHERE r.session_started_at >= :first AND r.session_started_at < :last
 GROUP BY 1
-"""
+""".format(readable=_READABLE.format("r.ingested_at"))
 
 # Uses response_log_late_ingested_at_idx, whose condition stands here word for word.
 _LATE_ARRIVALS = """
@@ -41,16 +45,17 @@ SELECT width_bucket(session_started_at, CAST(:bounds AS timestamptz[])) AS day_n
 FROM calibration.response_log
 WHERE ingested_at > coalesce(CAST(:since AS timestamptz), '-infinity')
   AND ingested_at - session_started_at > interval '12 hours'
+  AND {readable}
   AND session_started_at >= :first AND session_started_at < :last
 GROUP BY 1
-"""
+""".format(readable=_READABLE.format("ingested_at"))
 
-_BANK = "SELECT item_id, content_version FROM calibration.items"
-
+_BANK = "SELECT content_version, array_agg(item_id) AS ids FROM calibration.items GROUP BY 1"
 
 # By the index to the pages in their order, as they lie, not row by row; and one process, since
 # this side keeps another one busy.
 _READING = (
+    "SET LOCAL client_encoding = 'UTF8'",
     "SET LOCAL work_mem = '64MB'",
     "SET LOCAL enable_indexscan = off",
     "SET LOCAL max_parallel_workers_per_gather = 0",
@@ -122,30 +127,41 @@ class NativeView:
             Rows of a block, about; memory stays within a few blocks.
         """
         # Here, and not above: numba takes longer to import than `calibrate status` may.
-        from calibration_pipeline.store.sources.native_rows import Tally
-        from calibration_pipeline.store.sources.native_stream import plan_day, stream_slices
+        from calibration_pipeline.store.sources.native_memory import Workspace
+        from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows, Tally
+        from calibration_pipeline.store.sources.native_stream import copied_blocks, plan_day
 
         connection = self._connection
+        _require_utf8(connection)
         for setting in _READING:
             connection.execute(sa.text(setting))
         first, last = day_bounds([day], self._timezone)
         plan = plan_day(connection, first, last, slice_rows)
-        bank = {(row.item_id, row.content_version) for row in connection.execute(sa.text(_BANK))}
-        tally = Tally()
-
-        def tables() -> Generator[pa.Table, None, None]:
-            nonlocal tally
-            with closing(stream_slices(connection, plan.slices, slice_rows)) as slices:
-                for rows in slices:
+        items = connection.execute(sa.text(_BANK))
+        bank = {row.content_version: pa.array(row.ids) for row in items}
+        tally, workspace = Tally(), Workspace(len(COPIED))
+        copied = copied_blocks(connection, plan.slices, slice_rows)
+        with closing(reading_ahead(copied, driver_connection(connection).cancel_safe)) as blocks:
+            for content, row_count in blocks:
+                if row_count:
+                    rows = CopiedRows(content, row_count, workspace)
                     is_unknown = rows.is_unknown(bank)
                     tally += rows.tally(is_unknown)
                     yield rows.table(rows.reasons(is_unknown, plan.inconsistent))
-
-        with closing(reading_ahead(tables(), driver_connection(connection).cancel_safe)) as blocks:
-            yield from blocks
         for setting in _READING:
             connection.execute(sa.text(f"RESET {setting.split()[2]}"))
         self._found[day] = tally.fingerprint()
+
+
+def _require_utf8(connection: sa.Connection) -> None:
+    """Refuse a database whose own hashes would be of other bytes than those that are read."""
+    encoding = driver_connection(connection).info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SourceError(
+            f"the response log's database holds texts as {encoding}, and they are read as UTF8: "
+            "make a database with ENCODING 'UTF8' and restore a dump of this one into it; nothing "
+            "was recorded"
+        )
 
 
 NATIVE = NativeSource()

@@ -1,7 +1,8 @@
 """A block of the response log as PostgreSQL copies it, and as the archive wants it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from calibration_pipeline.records import OUTCOMES, BoolArray, IntArray, ItemKey
+from calibration_pipeline.records import OUTCOMES, BoolArray, IntArray
 from calibration_pipeline.store.archive_format import MOMENT
 from calibration_pipeline.store.sources.base import (
     CLOCK_TOLERANCE,
@@ -21,11 +22,13 @@ from calibration_pipeline.store.sources.base import (
 )
 from calibration_pipeline.store.sources.native_decoding import (
     DOUBLE,
-    INTEGER,
+    LONG,
     TEXT,
+    WORD,
     decode,
     with_flag,
 )
+from calibration_pipeline.store.sources.native_memory import Workspace
 from calibration_pipeline.store.sources.native_order import (
     differing_sessions,
     group_sessions,
@@ -34,22 +37,22 @@ from calibration_pipeline.store.sources.native_order import (
 
 # In the order of the fingerprint's columns; what is no part of it comes last.
 COPIED = {
-    "response_id": INTEGER,
+    "response_id": LONG,
     "session_id": TEXT,
     "candidate_id": TEXT,
     "item_id": TEXT,
-    "content_version": INTEGER,
-    "score": INTEGER,
-    "answered_at": INTEGER,
-    "session_started_at": INTEGER,
-    "position": INTEGER,
-    "time_on_task_ms": INTEGER,
+    "content_version": WORD,
+    "score": WORD,
+    "answered_at": LONG,
+    "session_started_at": LONG,
+    "position": WORD,
+    "time_on_task_ms": WORD,
     "option_selected": TEXT,
     "theta_at_presentation": DOUBLE,
     "population_group": TEXT,
     "engine_version": TEXT,
     "outcome": TEXT,
-    "ingested_at": INTEGER,
+    "ingested_at": LONG,
 }
 _PLACES = {name: place for place, name in enumerate(COPIED)}
 _KINDS = np.array(list(COPIED.values()), np.int64)
@@ -58,6 +61,15 @@ _EPOCH = np.int64(946_684_800_000_000)
 """Microseconds from 1970 to 2000, where PostgreSQL's times begin."""
 _TOLERANCE = np.int64(CLOCK_TOLERANCE.total_seconds() * 1e6)
 _LAST = np.iinfo(np.int64).max
+
+
+def _since_2000(moment: datetime) -> np.int64:
+    """Give a moment as PostgreSQL does, in microseconds."""
+    return np.int64((moment - datetime(2000, 1, 1)) // timedelta(microseconds=1))
+
+
+# A day within what Python's calendar has, so that they are times in every zone.
+_EARLIEST, _LATEST = _since_2000(datetime(1, 1, 2)), _since_2000(datetime(9999, 12, 31))
 
 
 @dataclass(frozen=True)
@@ -78,14 +90,14 @@ class Tally:
 
     def fingerprint(self) -> Fingerprint:
         """Give the fingerprint of a day with exactly these rows."""
-        if self.latest_ingested_at is None:
+        if not self.row_count:
             return EMPTY
         latest = pa.scalar(self.latest_ingested_at, MOMENT).as_py()
         return Fingerprint(self.row_count, latest, int(self.checksum.astype(np.int64)))
 
 
 class CopiedRows:
-    """Rows of a binary COPY of `COPIED`, decoded.
+    """Rows of a binary COPY of `COPIED`, decoded; to be used before the next ones are.
 
     Parameters
     ----------
@@ -93,51 +105,45 @@ class CopiedRows:
         Rows one after another, without the head and the tail of a COPY.
     row_count
         How many.
+    workspace
+        Where they are decoded, and others before and after them.
     """
 
-    def __init__(self, content: NDArray[np.uint8], row_count: int) -> None:
-        shape = (len(COPIED), row_count)
-        slots = 1 << (4 * row_count + 1023).bit_length()
-        self._numbers = np.empty(shape, np.int64)
-        self._is_null = np.empty(shape, np.bool_)
-        self._codes = np.empty(shape, np.int32)
-        # Memory that is never touched is never taken: most dictionaries are small.
-        self._offsets = np.empty((len(COPIED), row_count + 1), np.int32)
-        self._texts = np.empty((len(COPIED), len(content)), np.uint8)
+    def __init__(self, content: NDArray[np.uint8], row_count: int, workspace: Workspace) -> None:
         self.row_count = row_count
-        self._hashes, self._seeds, self._counts = decode(
+        self._columns, self._dictionaries = workspace.for_block(row_count, len(content))
+        self._hashes, self._seeds = decode(
             content, row_count, _KINDS, _PLACES["outcome"], _HASHED,
-            self._numbers, self._is_null, self._codes,
-            np.empty((len(COPIED), slots), np.int32), np.empty(shape, np.uint64),
-            self._offsets, self._texts,
+            self._columns, self._dictionaries,
         )  # fmt: skip
 
     def numbers(self, name: str) -> NDArray[np.int64]:
         """Give a column of numbers; 0 where it is null."""
-        column: NDArray[np.int64] = self._numbers[_PLACES[name]]
+        column: NDArray[np.int64] = self._columns.numbers[_PLACES[name], : self.row_count]
         return column
 
     def is_null(self, name: str) -> BoolArray:
         """Mark where a column is null."""
-        column: BoolArray = self._is_null[_PLACES[name]]
+        column: BoolArray = self._columns.is_null[_PLACES[name], : self.row_count]
         return column
 
     def codes(self, name: str) -> NDArray[np.int32]:
         """Give the place of each row's text among the column's texts; −1 where it is null."""
-        column: NDArray[np.int32] = self._codes[_PLACES[name]]
+        column: NDArray[np.int32] = self._columns.codes[_PLACES[name], : self.row_count]
         return column
 
     def texts(self, name: str) -> pa.StringArray:
         """Give the different texts of a column."""
         place = _PLACES[name]
-        count = int(self._counts[place])
-        offsets = self._offsets[place, : count + 1].copy()
-        texts = self._texts[place, : offsets[-1]].copy()
+        count = int(self._dictionaries.counts[place])
+        offsets = self._dictionaries.offsets[place, : count + 1].copy()
+        texts = self._dictionaries.texts[place, : offsets[-1]].copy()
         return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(texts))
 
     def tally(self, is_unknown: BoolArray) -> Tally:
         """Give what the fingerprint needs, told which rows' items the bank doesn't know."""
-        latest = int(self.numbers("ingested_at").max()) + int(_EPOCH)
+        arrivals = self.numbers("ingested_at")[self._is_readable("ingested_at")]
+        latest = int(arrivals.max()) + int(_EPOCH) if len(arrivals) else None
         checksum = np.uint64(with_flag(self._hashes, self._seeds, is_unknown))
         return Tally(self.row_count, latest, checksum)
 
@@ -147,19 +153,23 @@ class CopiedRows:
         session, first_rows = group_sessions(
             self.codes("session_id"),
             self.numbers("session_started_at"),
-            self._counts[_PLACES["session_id"]],
+            self._dictionaries.counts[_PLACES["session_id"]],
         )
         return session, first_rows
 
-    def is_unknown(self, bank: Collection[ItemKey]) -> BoolArray:
-        """Mark the rows whose item the bank doesn't know in that version."""
-        versions, items = self.numbers("content_version"), self.texts("item_id").to_pylist()
-        codes = self.codes("item_id")
-        unknown = np.zeros(self.row_count, np.bool_)
-        for version in np.unique(versions).tolist():
-            lacks = np.array([(item, version) not in bank for item in items])
-            unknown |= lacks[codes] & (versions == version)
+    def is_unknown(self, bank: Mapping[int, pa.Array]) -> BoolArray:
+        """Mark the rows whose item is not among the bank's ids of its version."""
+        versions, items = self.numbers("content_version"), self.texts("item_id")
+        unknown = np.ones(self.row_count, np.bool_)
+        for version in set(np.unique(versions).tolist()) & bank.keys():
+            has = pc.is_in(items, value_set=bank[version]).to_numpy(zero_copy_only=False)
+            unknown &= ~(has[self.codes("item_id")] & (versions == version))
         return unknown
+
+    def _is_readable(self, name: str) -> BoolArray:
+        """Mark the times that a calendar has."""
+        times = self.numbers(name)
+        return (times >= _EARLIEST) & (times < _LATEST)
 
     def reasons(self, is_unknown: BoolArray, inconsistent: Collection[str]) -> NDArray[np.int8]:
         """Give each row's number in `ROW_REASONS`, 0 for a good one.
@@ -187,6 +197,9 @@ class CopiedRows:
             "unknown_outcome": kinds == _UNKNOWN,
             "null_score": is_null & (kinds == _SCORED),
             "non_binary_score": ~is_null & (score != 0) & (score != 1),
+            "unreadable_timestamp": ~(
+                self._is_readable("answered_at") & self._is_readable("ingested_at")
+            ),
             "future_timestamp": self.numbers("answered_at") > arrived + _TOLERANCE,
             "session_inconsistent": is_bad[session],
         }
@@ -218,6 +231,8 @@ class CopiedRows:
             if field.name == "reason":
                 continue
             mask = self.is_null(field.name)[order]
+            if pa.types.is_timestamp(field.type):
+                mask |= ~self._is_readable(field.name)[order]
             if COPIED[field.name] == TEXT:
                 columns[field.name] = self._dictionary(field.name, order, mask)
             else:
@@ -235,7 +250,7 @@ class CopiedRows:
     def _plain(self, field: pa.Field, order: IntArray, mask: BoolArray) -> pa.Array:
         values: NDArray[Any] = self.numbers(field.name)[order]
         if pa.types.is_timestamp(field.type):
-            values = np.minimum(values, _LAST - _EPOCH) + _EPOCH
+            values = np.where(mask, 0, values + _EPOCH)
         elif COPIED[field.name] == DOUBLE:
             values = values.view(np.float64)
         else:

@@ -4,29 +4,33 @@ PostgreSQL gives rows as they lie in the table, which costs it half of what an o
 is cut at moments between sessions' starts, so that a slice is a block, and can be ordered alone.
 """
 
-import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, pairwise
-from typing import Any
+from itertools import cycle, pairwise
 
 import numpy as np
-import psycopg
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from psycopg import sql
 
+from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.copy import copying, driver_connection
+from calibration_pipeline.store.read_ahead import BLOCKS_AT_ONCE
+from calibration_pipeline.store.sources.native_copy import Block, CopyReader
 from calibration_pipeline.store.sources.native_decoding import last_session
-from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows
+from calibration_pipeline.store.sources.native_rows import COPIED
 
 _LARGEST_SLICE = 4
 """Times a slice's rows: a minute with more is ordered by PostgreSQL, which has a disk for that."""
-_HEAD_BYTES, _TAIL_BYTES = 19, 2
 
-Block = tuple[NDArray[np.uint8], int]
+_FIRST_ID = slice(6, 14)
+"""Where the first row has its response's id: after the number of columns and the id's length."""
+_MOST_BYTES = 2**26
+"""Of a block, about: an offset in its texts has 31 bits, and memory has to hold a few blocks."""
+
+Rows = tuple[NDArray[np.uint8], int]
 """Rows as they are copied, one after another, and how many."""
 
 # Uses response_log_session_started_at_idx.
@@ -93,85 +97,74 @@ def plan_day(
     return DayPlan(slices, frozenset(several.inconsistent or ()))
 
 
-def stream_slices(
+def copied_blocks(
     connection: sa.Connection, slices: Sequence[Slice], slice_rows: int
-) -> Generator[CopiedRows, None, None]:
+) -> Generator[Rows, None, None]:
     """Give the rows of each slice, in one block; of one that is far too large in several.
 
-    A block ends where a session ends. Close it to end its COPY.
+    A block ends where a session ends. Its memory is taken again by the third block after it: see
+    `reading_ahead`. Close it to end its COPY.
+
+    Raises
+    ------
+    SourceError
+        A session is too long to be held in memory.
     """
-    for part in slices:
-        is_small = part.row_count <= _LARGEST_SLICE * slice_rows
-        order = ("", None) if is_small else (_ORDER, slice_rows)
-        # An error's traceback would keep the COPY open, and a rollback would wait for it for ever.
-        with closing(_copied(connection, part, *order)) as copied:
-            for content, count in copied if is_small else _whole_sessions(copied):
-                yield CopiedRows(content, count)
+    driver = driver_connection(connection)
+    readers = cycle([CopyReader(driver) for _ in range(BLOCKS_AT_ONCE)])
+    for part, reader in zip(slices, readers, strict=False):
+        # An error's traceback would keep a COPY open, and a rollback would wait for it for ever.
+        with closing(_blocks(connection, reader, part, slice_rows)) as blocks:
+            yield from blocks
+
+
+def _blocks(
+    connection: sa.Connection, reader: CopyReader, part: Slice, slice_rows: int
+) -> Generator[Rows, None, None]:
+    """Give at least one block; the reader's memory is that of one at most."""
+    if part.row_count <= _LARGEST_SLICE * slice_rows:
+        with closing(_copied(connection, reader, part, "", part.row_count + 1)) as copied:
+            content, row_count, is_last = next(copied)
+            if is_last:
+                yield content, row_count
+                return
+            # Its texts are far too long. To leave the COPY would be to leave the transaction.
+            for _ in copied:
+                pass
+    with closing(_copied(connection, reader, part, _ORDER, slice_rows)) as copied:
+        yield from _whole_sessions(copied)
 
 
 def _copied(
-    connection: sa.Connection, part: Slice, order: str, slice_rows: int | None
+    connection: sa.Connection, reader: CopyReader, part: Slice, order: str, most_rows: int
 ) -> Generator[Block, None, None]:
-    """Copy a slice, whole or in blocks of so many rows."""
     statement = sql.SQL(_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, COPIED)),
         first=sql.Literal(part.first),
         last=sql.Literal(part.last),
         order=sql.SQL(order),
     )
-    head = _HEAD_BYTES
     with copying(connection, statement) as copy:
-        rows = _rows(copy, driver_connection(connection).pgconn)
-        while True:
-            content, count = io.BytesIO(), 0
-            for row in islice(rows, slice_rows):
-                content.write(row)
-                count += 1
-            if not count:
-                return
-            yield np.frombuffer(content.getbuffer(), np.uint8)[head:], count
-            head = 0
+        yield from reader.blocks(copy, most_rows, _MOST_BYTES)
 
 
-def _rows(copy: psycopg.Copy, driver: Any) -> Iterator[bytes | memoryview]:
-    """Give the rows of a binary COPY as they come; the first one has the head before it.
-
-    What has come already is taken from libpq without `Copy.read`, which would take as much time
-    as all the rest. `Copy.read` waits for more, ends, and says what went wrong.
-    """
-    take = driver.get_copy_data
-    while True:
-        length, row = take(1)
-        if length == 0:
-            row = copy.read()
-            length = len(row)
-        if length < 0:
-            raise _failure(driver)
-        if length in (0, _TAIL_BYTES):  # a row has more
-            copy.read()
-            return
-        yield row
-
-
-def _failure(driver: Any) -> psycopg.Error:
-    """Give the error that has ended a COPY, and leave its connection ready for a rollback."""
-    error: psycopg.Error = psycopg.OperationalError("the server ended the COPY")
-    while (result := driver.get_result()) is not None:
-        if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-            error = psycopg.errors.error_from_result(result)
-    return error
-
-
-def _whole_sessions(blocks: Iterator[Block]) -> Iterator[Block]:
+def _whole_sessions(blocks: Iterator[Block]) -> Iterator[Rows]:
     """Cut blocks of ordered rows anew so that each ends where a session ends."""
     columns = list(COPIED)
     session, start = columns.index("session_id"), columns.index("session_started_at")
     content, count = np.empty(0, np.uint8), 0
-    for more, more_rows in blocks:
+    for more, more_rows, _ in blocks:
         content, count = np.concatenate([content, more]), count + more_rows
         place, row = last_session(content, count, session, start)
         if row:
             yield content[:place], int(row)
             content, count = content[place:], count - int(row)
-    if count:
-        yield content, count
+        if len(content) > _MOST_BYTES:
+            first = int.from_bytes(content[_FIRST_ID].tobytes(), "big")
+            raise SourceError(
+                f"the response log has a session of more than {_MOST_BYTES // 2**20} MB "
+                f"(response_id {first} is one of its answers): it can't be "
+                "read; correct what logs such texts, and delete them from "
+                "calibration.response_log; nothing was recorded"
+            )
+    yield content, count

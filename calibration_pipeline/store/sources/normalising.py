@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from calibration_pipeline.records import OUTCOMES
+from calibration_pipeline.store.sources.as_written import define_as_written
 from calibration_pipeline.store.sources.base import CLOCK_TOLERANCE, REASON_NUMBERS, ROW_SCHEMA
 from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
@@ -91,6 +92,8 @@ WITH texts AS (
                 WHEN time_problem(answered_at) IS NOT NULL THEN time_problem(answered_at)
                 WHEN session_started_at IS NOT NULL THEN time_problem(session_started_at)
            END AS text_problem,
+           CASE WHEN time_problem(answered_at) IS NOT NULL THEN answered_at
+                ELSE session_started_at END AS stated_time,
            content_version IS NOT NULL AS states_version
     FROM raw
 )
@@ -167,7 +170,15 @@ SELECT CAST(coalesce(r.number, CASE WHEN is_too_long THEN $too_long
            AS content_version,
        CAST(score AS SMALLINT) AS score, answered_at, position, time_on_task_ms, option_selected,
        theta_at_presentation, population_group, engine_version,
-       CASE WHEN outcome = $scored THEN NULL ELSE outcome END AS outcome
+       CASE problem
+           WHEN 'non_binary_score' THEN code_as_written(code, candidate_id, stated_session)
+           WHEN 'unknown_outcome'
+               THEN code_as_written(stated_outcome, candidate_id, stated_session)
+           WHEN 'naive_timestamp' THEN time_as_written(stated_time, candidate_id, stated_session)
+           WHEN 'unreadable_timestamp'
+               THEN time_as_written(stated_time, candidate_id, stated_session)
+           ELSE nullif(outcome, $scored)
+       END AS outcome
 FROM sessions LEFT JOIN reasons AS r ON r.reason = sessions.problem
 WHERE CASE WHEN is_too_long THEN placed_at ELSE session_started_at END >= $first
   AND CASE WHEN is_too_long THEN placed_at ELSE session_started_at END < $last
@@ -203,6 +214,7 @@ class Normaliser:
         self._configuration = configuration
         self._now = now
         define_moments(connection, configuration.naive_timezone)
+        define_as_written(connection)
         connection.execute(_MACROS)
         columns = ", ".join(f"{name} VARCHAR" for name in RAW_COLUMNS)
         connection.execute("CREATE SEQUENCE row_numbers")
@@ -249,7 +261,9 @@ class Normaliser:
         Yields
         ------
         pyarrow.Table
-            Of `ROW_SCHEMA`, in the order of the archive.
+            Of `ROW_SCHEMA`, in the order of the archive. Where a code, an outcome or a time wasn't
+            understood, `outcome` is its text, as far as that can't be a person's: the row counts
+            for nothing, and whoever mends the source wants to see it.
         """
         common = {"first": first, "scored": OUTCOMES[0]}
         self._connection.execute(_READ, {**common, "now": self._now, "tolerance": CLOCK_TOLERANCE})

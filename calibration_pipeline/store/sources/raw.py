@@ -125,6 +125,18 @@ class RawReader(Protocol):
         """What whoever runs a night should know, in the order of events, each once."""
         ...
 
+    def examine(self, store_url: str) -> tuple[str, ...]:
+        """Say what is read, having tried whether it can be: tables with their columns, or files.
+
+        No answers are read, so this is quick however many there are.
+
+        Raises
+        ------
+        SourceError, SourceUnavailableError
+            As `view`.
+        """
+        ...
+
     def view(self, store_url: str) -> AbstractContextManager[RawView]:
         """Open one moment of the source.
 

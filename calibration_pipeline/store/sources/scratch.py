@@ -1,21 +1,15 @@
-"""The scratch folder: where a day under way lies, and never longer than that."""
+"""A DuckDB of one's own for a day under way."""
 
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from calibration_pipeline.errors import ArchiveWriteError, SourceError
+from calibration_pipeline.store.sources.scratch_folder import private_place, remove_leftovers
 
-LEFTOVER_AGE = timedelta(hours=1)
-"""What has not been written to for so long belongs to a process that was killed."""
 _MEMORY = "256MB"
-_PREFIX = "day-"
 
 
 @contextmanager
@@ -32,9 +26,9 @@ def scratch_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         DuckDB gives up on the rows.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX) as place:
+        with suppress(OSError):  # of another account, say: no reason to stop a night
+            remove_leftovers(folder)
+        with private_place(folder) as place:
             options: dict[str, str | bool | int | float | list[str]] = {
                 "memory_limit": _MEMORY,
                 "temp_directory": f"{place}/spilled",
@@ -56,19 +50,3 @@ def scratch_database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             f"the folder {folder} can't be written ({error.strerror or error}): nothing was "
             "recorded; correct its permissions or its disk, and run it again"
         ) from error
-
-
-def remove_leftovers(folder: Path, age: timedelta = LEFTOVER_AGE) -> None:
-    """Remove what processes have left that were killed.
-
-    Parameters
-    ----------
-    folder
-        The scratch folder; there need not be one.
-    age
-        Only what nobody has written to for so long.
-    """
-    newest = time.time() - age.total_seconds()
-    for place in folder.glob(f"{_PREFIX}*"):
-        if max((path.stat().st_mtime for path in [place, *place.glob("*")]), default=0) <= newest:
-            shutil.rmtree(place, ignore_errors=True)

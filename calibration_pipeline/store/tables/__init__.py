@@ -33,6 +33,12 @@ from calibration_pipeline.store.tables.drafts import (
     snapshot_draft_items,
     snapshot_drafts,
 )
+from calibration_pipeline.store.tables.leaks import (
+    leak_detectors,
+    leak_items,
+    leak_verdicts,
+    leak_watches,
+)
 from calibration_pipeline.store.tables.privacy import (
     archive_deletions,
     privacy_acts,
@@ -76,6 +82,10 @@ __all__ = [
     "import_batches",
     "item_decisions",
     "items",
+    "leak_detectors",
+    "leak_items",
+    "leak_verdicts",
+    "leak_watches",
     "links",
     "metadata",
     "night_acceptances",

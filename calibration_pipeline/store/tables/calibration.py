@@ -60,6 +60,13 @@ calibration_states = sa.Table(
     sa.Column("anchor_digest", sa.Text, nullable=False),
     sa.Column("configuration_digest", sa.Text, nullable=False),
     sa.Column("digest", sa.Text, nullable=False, comment="SHA-256 of the state's content."),
+    sa.Column(
+        "leak_digest",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="SHA-256 of the leak watch; empty: none.",
+    ),
     recorded_at(),
     sa.ForeignKeyConstraint(
         ["parent_partition", "parent_attempt"],
@@ -123,6 +130,13 @@ state_scales = sa.Table(
         nullable=False,
         server_default="{}",
         comment="What was found in the answers: counts by kind.",
+    ),
+    sa.Column(
+        "released_anchors",
+        postgresql.JSONB,
+        nullable=False,
+        server_default="[]",
+        comment="Anchors that the fit did not hold: pairs of item and reason.",
     ),
     sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
     comment="What a night found out about each scale.",
@@ -233,8 +247,8 @@ state_evaluations = sa.Table(
     sa.Column("run_id", sa.ForeignKey(runs.c.run_id), nullable=False),
     recorded_at(),
     sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
-    sa.CheckConstraint("kind in ('flags', 'links')", name="kind"),
-    comment="A computation of a state's flags or links; the newest one counts.",
+    sa.CheckConstraint("kind in ('flags', 'links', 'leaks')", name="kind"),
+    comment="A computation of a state's flags, links or leak verdicts; the newest one counts.",
 )
 sa.Index(
     "state_evaluations_partition_idx",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_pipeline.errors import NightBlockedError
@@ -22,24 +22,19 @@ from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH
 from calibration_pipeline_tests.store.sources.contract_answers import Answer, Filler, sitting
+from calibration_pipeline_tests.store.sources.exploration import examples
 from calibration_pipeline_tests.store.sources.fillers_files import FILLERS as FILE_FILLERS
 from calibration_pipeline_tests.store.sources.fillers_files import CsvFiller
 from calibration_pipeline_tests.store.sources.fillers_sql import (
     SQL_FILLERS,
     AttemptFiller,
     DiagnosticFiller,
-    ElsewhereFiller,
     ExamResultsFiller,
-    PracticeFiller,
-    StudentAttemptsFiller,
 )
 
 EVE, MORROW = DAY - timedelta(days=1), DAY + timedelta(days=1)
-USUAL = [
-    *(AttemptFiller, ExamResultsFiller, StudentAttemptsFiller, PracticeFiller, DiagnosticFiller),
-    *(ElsewhereFiller, CsvFiller),
-]
-"""Each kind of source, with rows and with documents; the rest is in `make test-slow`."""
+USUAL = [AttemptFiller, ExamResultsFiller, DiagnosticFiller, CsvFiller]
+"""Rows and documents, with sessions and without, and files; the rest is in `make test-slow`."""
 FILLERS: list[Any] = [
     *USUAL,
     *(
@@ -320,11 +315,7 @@ ANSWERS = st.builds(
 )
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(4)
 @given(answers=st.lists(ANSWERS, max_size=20))
 def test_whatever_a_source_holds_is_kept_or_quarantined(site: Site, answers: list[Answer]) -> None:
     """No row stops the extraction, none is lost, and all that is kept is sound."""

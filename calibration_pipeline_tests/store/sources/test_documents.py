@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.sources.sql.foreign import ForeignDatabase
+from calibration_pipeline_tests.store.sources.exploration import examples
 from calibration_pipeline_tests.store.sources.source_database import DAY, execute, owning, read
 from calibration_pipeline_tests.store.sources.test_attempt import EXAM_RESULTS, attempts
 
@@ -103,11 +104,7 @@ ELEMENTS = st.one_of(
 )
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(25)
 @given(elements=st.lists(ELEMENTS, max_size=6), kind=st.sampled_from(["json", "text"]))
 def test_whatever_an_array_holds_each_element_is_a_row(
     exams_url: str, elements: list[Any], kind: str

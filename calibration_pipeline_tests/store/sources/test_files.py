@@ -6,13 +6,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_pipeline.errors import SourceError, SourceUnavailableError
 from calibration_pipeline.store.sources.base import EMPTY, day_start, days_between
 from calibration_pipeline.store.sources.files.placing import CELL
 from calibration_pipeline.store.sources.raw import RAW_SCHEMA
+from calibration_pipeline_tests.store.sources.exploration import examples
 from calibration_pipeline_tests.store.sources.fillers_files import csv_bytes
 from calibration_pipeline_tests.store.sources.written_files import (
     BOUNDS,
@@ -75,7 +76,7 @@ def test_every_column_is_part_of_the_fingerprint(tmp_path: Path, changed: int) -
     assert len(set(found)) == 3
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(moves=st.permutations(range(6)), cut=st.integers(0, 6))
 def test_neither_order_nor_file_counts(
     tmp_path_factory: pytest.TempPathFactory, moves: list[int], cut: int
@@ -204,7 +205,7 @@ TEXT = st.one_of(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(answers=st.lists(st.tuples(TEXT, TEXT, TEXT, TEXT, TEXT), max_size=8))
 def test_no_text_is_lost_or_stops_a_view(
     tmp_path_factory: pytest.TempPathFactory, answers: list[tuple[str | None, ...]]
@@ -222,7 +223,7 @@ def test_no_text_is_lost_or_stops_a_view(
     assert fingerprint.row_count == len(answers)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     body=st.one_of(
         st.binary(max_size=80),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -12,6 +12,7 @@ from calibration_pipeline.store.sources.configuration import SourceConfiguration
 from calibration_pipeline.store.sources.sql.names import Column, Layout, Names, TableName
 from calibration_pipeline.store.sources.sql.student_attempts import StudentAttemptsReader
 from calibration_pipeline_tests.database import connect
+from calibration_pipeline_tests.store.sources.exploration import examples
 from calibration_pipeline_tests.store.sources.source_database import (
     FAR_AHEAD,
     LONG_AGO,
@@ -48,11 +49,7 @@ HOSTILE_TEXT = st.one_of(
 )
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
-in_one_database = settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+in_one_database = examples(25)
 
 
 def quoted(name: str) -> str:

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.bank import import_bank
-from calibration_pipeline.store.sources import native_stream
+from calibration_pipeline.store.embedded import EmbeddedServer
+from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.sources.base import ROW_REASONS, ROW_SCHEMA
 from calibration_pipeline.store.sources.native import NativeView
-from calibration_pipeline_tests.database import statements_of
+from calibration_pipeline.store.tables import response_log
+from calibration_pipeline_tests.database import connect, statements_of
 from calibration_pipeline_tests.store.answers import log, moment, session
 
 DAY = date(2026, 3, 10)
@@ -64,7 +66,7 @@ STRANGE: list[dict[str, Any]] = [
 ]
 
 
-def _log_strange_rows(engine: sa.Engine) -> None:
+def log_strange_rows(engine: sa.Engine) -> None:
     for hour in range(10, 20):
         rows = session(f"s{hour}", f"2026-03-10T{hour}:00:00+00:00", "i1 i3 i10 i2")
         for number, row in enumerate(reversed(rows)):
@@ -78,7 +80,7 @@ def test_the_size_of_a_block_does_not_matter(
     engine: sa.Engine, bank_csv: Path, slice_rows: int
 ) -> None:
     import_bank(engine, bank_csv, "3PL")
-    _log_strange_rows(engine)
+    log_strange_rows(engine)
     with engine.connect() as connection:
         view = NativeView(connection, UTC)
         (whole,) = view.stream_day(DAY)
@@ -94,7 +96,7 @@ def test_the_size_of_a_block_does_not_matter(
 
 def test_rows_and_reasons_are_those_that_a_query_gives(engine: sa.Engine, bank_csv: Path) -> None:
     import_bank(engine, bank_csv, "3PL")
-    _log_strange_rows(engine)
+    log_strange_rows(engine)
     with engine.connect() as connection:
         (found,) = NativeView(connection, UTC).stream_day(DAY)
         expected = [list(row) for row in connection.execute(sa.text(QUERY))]
@@ -112,7 +114,7 @@ def _in_utc(row: Iterable[Any]) -> list[Any]:
 def test_what_was_streamed_needs_no_second_look(engine: sa.Engine, bank_csv: Path) -> None:
     """The hashes that are computed beside the rows are PostgreSQL's own."""
     import_bank(engine, bank_csv, "3PL")
-    _log_strange_rows(engine)
+    log_strange_rows(engine)
     with engine.connect() as connection:
         view = NativeView(connection, UTC)
         list(view.stream_day(DAY))
@@ -125,7 +127,7 @@ def test_what_was_streamed_needs_no_second_look(engine: sa.Engine, bank_csv: Pat
 def test_a_stream_that_nobody_wants_any_more_leaves_the_connection_alone(
     engine: sa.Engine,
 ) -> None:
-    _log_strange_rows(engine)
+    log_strange_rows(engine)
     with engine.connect() as connection:
         with closing(NativeView(connection, UTC).stream_day(DAY, slice_rows=6)) as blocks:
             next(blocks)
@@ -133,35 +135,66 @@ def test_a_stream_that_nobody_wants_any_more_leaves_the_connection_alone(
         assert connection.scalar(sa.text("SELECT 1")) == 1
 
 
-@pytest.mark.parametrize("stage", ["last_session", "CopiedRows.table"])
-def test_an_error_in_the_middle_of_a_copy_does_not_hold_the_connection(
-    engine: sa.Engine, bank_csv: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+IMPOSSIBLE = ("infinity", "-infinity", "4700-01-01 00:00+00 BC", "294000-01-01 00:00+00")
+
+
+@pytest.mark.parametrize("column", ["answered_at", "ingested_at"])
+@pytest.mark.parametrize("time", IMPOSSIBLE)
+def test_times_that_no_calendar_has_are_quarantined(
+    engine: sa.Engine, bank_csv: Path, column: str, time: str
 ) -> None:
     import_bank(engine, bank_csv, "3PL")
-    _log_strange_rows(engine)
-
-    def fail(*_: object) -> None:
-        raise MemoryError("no room")
-
-    monkeypatch.setattr(f"{native_stream.__name__}.{stage}", fail)
-    monkeypatch.setattr(native_stream, "_LARGEST_SLICE", 0)  # several blocks of a COPY
+    log(engine, session("a", "2026-03-10T10:00:00+00:00", "i1"))
+    change = sa.update(response_log).values({column: sa.cast(time, response_log.c[column].type)})
     with engine.connect() as connection:
-        with pytest.raises(MemoryError) as raised:
-            list(NativeView(connection, UTC).stream_day(DAY, slice_rows=6))
-        assert raised.tb is not None  # it keeps the frames of what was reading
-        connection.rollback()
-        assert connection.scalar(sa.text("SELECT 1")) == 1
+        connection.execute(change)
+        view = NativeView(connection, UTC)
+        before = view.fingerprints(DAY, DAY)
+        (row,) = next(view.stream_day(DAY)).to_pylist()
+        assert ROW_REASONS[row["reason"] - 1] == "unreadable_timestamp"
+        assert (row["answered_at"] is None) == (column == "answered_at")
+        assert (before[DAY].latest_ingested_at is None) == (column == "ingested_at")
+        assert view.fingerprints(DAY, DAY) == before
+        assert DAY not in view.late_arrivals(DAY, DAY, None) or column == "answered_at"
 
 
-def test_what_the_server_says_of_a_copy_is_raised(engine: sa.Engine) -> None:
-    _log_strange_rows(engine)
+def test_texts_of_any_length_are_told_apart(engine: sa.Engine) -> None:
+    """Short ones are compared as a number, long ones eight bytes at a time."""
+    texts = ["".join(chr(97 + (n * 7 + k) % 3) for k in range(n)) for n in range(40)]
+    texts += [text[:-1] + "z" for text in texts[1:]] + [f"z{text[1:]}" for text in texts[2:]]
+    rows = session("a", "2026-03-10T10:00:00+00:00", " ".join(map(str, range(len(texts)))))
+    rows = [row | {"option_selected": text} for row, text in zip(rows, texts, strict=True)]
+    log(engine, rows + rows)
     with engine.connect() as connection:
-        blocks = NativeView(connection, UTC).stream_day(DAY)
-        connection.execute(sa.text("SET LOCAL statement_timeout = '1ms'"))
-        with pytest.raises((psycopg.errors.QueryCanceled, sa.exc.OperationalError)):
-            list(blocks)
-        connection.rollback()
-        assert connection.scalar(sa.text("SELECT 1")) == 1
+        (found,) = NativeView(connection, UTC).stream_day(DAY)
+    options = dict(zip(found["item_id"].to_pylist(), found["option_selected"].to_pylist(),
+                       strict=True))  # fmt: skip
+    assert [options[str(n)] for n in range(len(texts))] == texts
+    assert len(found["option_selected"].combine_chunks().dictionary) == len(set(texts))
+
+
+@pytest.mark.parametrize("client_encoding", ["LATIN1", "SQL_ASCII"])
+def test_texts_are_the_same_whatever_the_client_asks_for(
+    engine: sa.Engine, bank_csv: Path, client_encoding: str
+) -> None:
+    import_bank(engine, bank_csv, "3PL")
+    log_strange_rows(engine)
+    with engine.connect() as connection:
+        (expected,) = NativeView(connection, UTC).stream_day(DAY)
+        connection.execute(sa.text(f"SET LOCAL client_encoding = '{client_encoding}'"))
+        (found,) = NativeView(connection, UTC).stream_day(DAY)
+    assert str(found.to_pylist()) == str(expected.to_pylist())
+
+
+def test_a_database_in_another_encoding_is_refused(embedded_server: EmbeddedServer) -> None:
+    """The server would hash other bytes than those that it sends: every night would read anew."""
+    with connect(embedded_server.url("postgres")) as server:
+        server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+        engine = open_engine(embedded_server.url("latin"))
+        with engine.connect() as connection, pytest.raises(SourceError, match="LATIN1"):
+            next(NativeView(connection, UTC).stream_day(DAY))
+        engine.dispose()
+        server.execute("DROP DATABASE latin")
 
 
 def test_days_without_outcomes_look_as_they_did_before_there_were_any(engine: sa.Engine) -> None:

@@ -1,7 +1,5 @@
 """Text into rows, and rows into sessions: what all sources have in common."""
 
-import os
-import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_pipeline.store.sources.base import ROW_REASONS, ROW_SCHEMA, day_bounds
@@ -21,7 +19,8 @@ from calibration_pipeline.store.sources.normalising import (
     Normaliser,
 )
 from calibration_pipeline.store.sources.raw import RAW_COLUMNS, RAW_SCHEMA
-from calibration_pipeline.store.sources.scratch import remove_leftovers, scratch_database
+from calibration_pipeline.store.sources.scratch import scratch_database
+from calibration_pipeline_tests.store.sources.exploration import examples
 
 ONE_DAY = timedelta(days=1)
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -235,9 +234,7 @@ HOSTILE_ROWS = st.builds(
 )
 
 
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(6)
 @given(
     rows=st.lists(HOSTILE_ROWS, max_size=12),
     steps=st.lists(st.sampled_from([5, 29, 30, 239, 600]), max_size=60),
@@ -389,14 +386,34 @@ def test_nothing_is_left_in_the_scratch_folder(tmp_path: Path) -> None:
     assert scratch.stat().st_mode & 0o077 == 0
 
 
-def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / "day-killed"
-    left.mkdir()
-    (left / "rows.duckdb").write_text("of people")
-    remove_leftovers(tmp_path)
-    assert left.exists()  # it may be under way
-    long_ago = time.time() - 4000
-    for path in (left / "rows.duckdb", left):
-        os.utime(path, (long_ago, long_ago))
-    remove_leftovers(tmp_path)
-    assert not left.exists()
+@pytest.mark.parametrize(
+    ("stated", "reason", "told"),
+    [
+        ({"code": "Richtig"}, "non_binary_score", "richtig"),
+        ({"code": "2"}, "non_binary_score", "2"),
+        ({"code": "-1.5"}, "non_binary_score", "-1.5"),
+        ({"outcome": "Aborted"}, "unknown_outcome", "aborted"),
+        ({"answered_at": "10.03.2026 12:00"}, "unreadable_timestamp", "10.03.2026 12:00"),
+        ({"answered_at": "2026-03-10 12:00"}, "naive_timestamp", "2026-03-10 12:00"),
+        (
+            {"session_id": "s", "session_started_at": "2026-03-10T11:00"},
+            "naive_timestamp",
+            "2026-03-10T11:00",
+        ),
+        # What may be a person's, as where a name was mapped to the wrong column, isn't told.
+        ({"code": "my answer"}, "non_binary_score", "text of 9 characters"),
+        ({"code": "photosynthesis"}, "non_binary_score", "text of 14 characters"),
+        ({"code": "ann@x.org"}, "non_binary_score", "text of 9 characters"),
+        ({"code": "Ann-1"}, "non_binary_score", "text of 5 characters"),
+        ({"code": "login", "session_id": "LOGIN"}, "non_binary_score", "text of 5 characters"),
+        ({"answered_at": "yesterday"}, "unreadable_timestamp", "text of 9 characters"),
+        ({"answered_at": "12 for ann"}, "unreadable_timestamp", "text of 10 characters"),
+        ({"answered_at": "9" * 60}, "unreadable_timestamp", "text of 60 characters"),
+    ],
+)
+def test_what_was_not_understood_is_told_unless_it_may_be_a_persons(
+    tmp_path: Path, stated: dict[str, str], reason: str, told: str
+) -> None:
+    (row,) = rows_of(tmp_path, raw(**stated))
+    assert reasons([row]) == [reason]
+    assert row["outcome"] == told

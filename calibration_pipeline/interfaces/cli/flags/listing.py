@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "item": "Item",
     "reason": "Flag",
+    "z": "z",
     "status": "Status",
     "opened_on": "Opened",
     "last_seen": "Last seen",
     "nights_seen": "Nights",
-    "z": "z",
     "explanation": "What",
 }
 
@@ -57,13 +57,13 @@ def list_flags(which: str, reason: str | None, as_json: bool) -> None:
 
 
 def _chosen(now: FlagsNow, which: str) -> list[FlagReview]:
-    from calibration_pipeline.policy.flag_reviews import ACKNOWLEDGED, OPEN, is_new
+    from calibration_pipeline.policy.flag_reviews import is_new, is_open
 
     if which == "all" or now.night is None:
         return list(now.reviews)
     if which == "new":
         return [review for review in now.reviews if is_new(review, now.night)]
-    return [review for review in now.reviews if review.status in (OPEN, ACKNOWLEDGED)]
+    return [review for review in now.reviews if is_open(review)]
 
 
 def review_document(review: FlagReview) -> dict[str, Any]:

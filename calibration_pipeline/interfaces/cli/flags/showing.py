@@ -25,15 +25,16 @@ _REVIEWS = {
     "last_seen": "Last seen",
     "nights_seen": "Nights",
     "resolved_on": "Resolved",
+    "explanation": "What",
+    "compared_with": "Compared with",
+    "compared_on": "As of",
 }
 _EVIDENCE = {
     "night": "Night",
     "reason": "Flag",
     "value": "Value",
-    "reference": "Compared with",
-    "compared_with": "which is",
-    "compared_on": "of",
-    "threshold": "Threshold",
+    "reference": "Against",
+    "threshold": "Limit",
     "z": "z",
     "is_credible": "Credible",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from calibration_pipeline.errors import BadInputError, SourceError
+from calibration_pipeline.errors import BadInputError, SourceSettingError
 from calibration_pipeline.records import ItemKey
 from calibration_pipeline.store.sources.base import Fingerprint
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
@@ -39,13 +39,15 @@ class FilesReader:
     configuration
         Path, names of columns, and the zone of times without an offset.
     catalogue
-        Where is kept what files hold; None for a dry run, which writes nothing.
+        Where is kept what files hold; None for nowhere.
     clock
         Nanoseconds since 1970 UTC.
+    keep
+        Write to the catalogue; a dry run reads it alone.
 
     Raises
     ------
-    SourceError
+    SourceSettingError
         No path is set, or a name in the settings isn't a column's.
     """
 
@@ -56,9 +58,11 @@ class FilesReader:
         configuration: SourceConfiguration,
         catalogue: Path | None,
         clock: Callable[[], int] = time.time_ns,
+        *,
+        keep: bool = True,
     ) -> None:
         if configuration.path is None:
-            raise SourceError(
+            raise SourceSettingError(
                 "answers are to come from files, and nothing says which: set "
                 "CALIBRATION_SOURCE__PATH to a CSV or Parquet file, or to a folder of them"
             )
@@ -68,6 +72,7 @@ class FilesReader:
         self._clock = clock
         meaning = [str(self._path.absolute()), self._accepted, self._naive_timezone]
         self._catalogue = Catalogue(catalogue, meaning)
+        self._keep = keep
         self._remembered: dict[str, FileSummary] | None = None
         self._warnings: list[str] = []
 
@@ -75,6 +80,18 @@ class FilesReader:
     def warnings(self) -> tuple[str, ...]:
         """See `RawReader`."""
         return tuple(self._warnings)
+
+    def examine(self, store_url: str) -> tuple[str, ...]:
+        """See `RawReader`. The header of each file is read."""
+        del store_url
+        listing = list_files(self._path)
+        self._warn_of_links(listing)
+        for file in listing.files:
+            read_columns(file, self._accepted)
+        first, last = listing.files[0].shown_name, listing.files[-1].shown_name
+        if len(listing.files) == 1:
+            return (first,)
+        return (f"{len(listing.files):,} files, from {first} to {last}",)
 
     @contextmanager
     def view(self, store_url: str) -> Iterator["FilesView"]:
@@ -124,7 +141,7 @@ class FilesReader:
 
     def _remember(self, summaries: dict[str, FileSummary]) -> None:
         before, self._remembered = self._remembered, summaries
-        if before is not None and _same(before, summaries):
+        if not self._keep or (before is not None and _same(before, summaries)):
             return
         try:
             self._catalogue.save(summaries)

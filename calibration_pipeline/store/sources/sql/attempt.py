@@ -12,7 +12,10 @@ from psycopg import sql
 from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.sources.sql.documents import PLACE, PROBLEM, field, from_documents
 from calibration_pipeline.store.sources.sql.foreign import ForeignDatabase
-from calibration_pipeline.store.sources.sql.foreign_errors import TableUnreadableError
+from calibration_pipeline.store.sources.sql.foreign_errors import (
+    TableMissingError,
+    TableUnreadableError,
+)
 from calibration_pipeline.store.sources.sql.foreign_tables import FoundTable
 from calibration_pipeline.store.sources.sql.names import OPTIONAL, SETTING, Column, Layout, mapped
 from calibration_pipeline.store.sources.sql.tables import (
@@ -86,10 +89,14 @@ class AttemptReader(TableReader):
                     f"{step.subject} can't be read ({step.reason}): reading {instead} instead"
                 )
             return [rows(database, found)]
+        for step in failures:
+            if not isinstance(step, TableMissingError):  # it is there: what it lacks is the news
+                raise step
         said = "; ".join(f"{step.subject}: {step.reason}" for step in failures)
         raise SourceError(
             f"none of attempt, responses and exam_results can be read in {database.redacted} "
-            f"({said}): grant the login SELECT on one of them, or name it in {SETTING}"
+            f"({said}): create one of them, or say in {SETTING} what it is called, as in "
+            "attempt=SCHEMA.VIEW"
         )
 
 
@@ -117,4 +124,5 @@ def _exam_rows(database: ForeignDatabase, found: FoundTable) -> AnswerRows:
         values={**values, **extras},
         placed_at=time_of(found, "updated_at"),
         logged_at=logged_at(found, EXAM_RESULTS),
+        tables=(found.described,),
     )

@@ -34,6 +34,10 @@ class TableUnreadableError(SourceError):
         self.reason = reason
 
 
+class TableMissingError(TableUnreadableError):
+    """A table isn't there at all."""
+
+
 # What no waiting mends. libpq gives no code for why a connection failed.
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|does not exist|permission denied|pg_hba\.conf"

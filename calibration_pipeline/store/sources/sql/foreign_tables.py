@@ -5,15 +5,19 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from calibration_pipeline.store.sources.spelling import nearest, readable
 from calibration_pipeline.store.sources.sql.foreign import ForeignDatabase
-from calibration_pipeline.store.sources.sql.foreign_errors import URL_SETTING, TableUnreadableError
+from calibration_pipeline.store.sources.sql.foreign_errors import (
+    URL_SETTING,
+    TableMissingError,
+    TableUnreadableError,
+)
 from calibration_pipeline.store.sources.sql.names import (
     SETTING,
     Column,
     Layout,
     Names,
     TableName,
-    nearest,
 )
 
 _MOST_NAMES_SHOWN = 20
@@ -65,6 +69,11 @@ class FoundTable:
         """Its name, quoted."""
         return sql.Identifier(self.name.schema, self.name.name)
 
+    @property
+    def described(self) -> str:
+        """Its name and the columns that are read, under their own names."""
+        return f"{self.name} ({', '.join(readable(c.name) for c in self.columns.values())})"
+
     def column(self, documented: str, alias: str = "t") -> sql.Composable:
         """Give a column of the table under an alias, quoted."""
         return sql.Identifier(alias, self.columns[documented].name)
@@ -83,8 +92,10 @@ def find_table(database: ForeignDatabase, names: Names, layout: Layout) -> Found
 
     Raises
     ------
+    TableMissingError
+        It isn't there.
     TableUnreadableError
-        It isn't there, lacks a column, or may not be read.
+        It lacks a column, or may not be read.
     SourceError, SourceUnavailableError
         The database failed in another way.
     """
@@ -117,7 +128,7 @@ def _look_up(database: ForeignDatabase, layout: Layout, table: TableName) -> tup
     found = database.rows(statement, str(table))
     if not found or not found[0][1]:
         hint = nearest(table.name, [name for name, *_ in found])
-        raise TableUnreadableError(
+        raise TableMissingError(
             str(table),
             database.redacted,
             f"there is no such table or view{hint}",
@@ -150,11 +161,15 @@ def _choose(
             return None
     elif configured in present:
         return configured
+    others = {
+        n for each in layout.columns if each != column for n in (each.name, *each.alternatives)
+    }
+    unused = [name for name in present if name not in others]
     missing = configured or " or ".join([column.name, *column.alternatives])
     shown = ", ".join(present[:_MOST_NAMES_SHOWN])
     raise TableUnreadableError(
         str(names.table(layout)),
         database.redacted,
-        f"it has no column {missing!a}{nearest(configured or column.name, present)}",
+        f"it has no column {missing!a}{nearest(configured or column.name, unused)}",
         f"add {layout.table}.{column.name}=ITS_NAME to {SETTING}; its columns are {shown!a}",
     )

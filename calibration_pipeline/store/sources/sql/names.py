@@ -5,14 +5,14 @@ database's tables and columns (`foreign_tables`), and only ever written by
 `psycopg.sql.Identifier`, which quotes it.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration_pipeline.errors import SourceError
+from calibration_pipeline.errors import SourceSettingError
 from calibration_pipeline.store.sources.raw import OPTIONAL_COLUMNS
+from calibration_pipeline.store.sources.spelling import nearest, readable
 
 SETTING = "CALIBRATION_SOURCE__NAMES"
 LONGEST_NAME_BYTES = 63
@@ -75,7 +75,7 @@ class TableName:
     name: str
 
     def __str__(self) -> str:
-        return f"{_readable(self.schema)}.{_readable(self.name)}"
+        return f"{readable(self.schema)}.{readable(self.name)}"
 
 
 def mapped(*names: str) -> tuple[Column, ...]:
@@ -99,7 +99,7 @@ class Names:
 
     Raises
     ------
-    SourceError
+    SourceSettingError
         A documented name isn't one of the layouts', or a name can't be one of PostgreSQL's.
     """
 
@@ -127,20 +127,13 @@ class Names:
         return self._columns.get(f"{layout.table}.{column.name}")
 
 
-def nearest(name: str, among: Collection[str]) -> str:
-    """Suggest what was meant, as the end of a sentence; empty if nothing is like it."""
-    by_small_letters = {candidate.lower(): candidate for candidate in among}
-    found = difflib.get_close_matches(name.lower(), by_small_letters, n=1, cutoff=0.5)
-    return f"; did you mean {_readable(by_small_letters[found[0]])}?" if found else ""
-
-
 def _require_known(documented: str, tables: Collection[str], columns: Collection[str]) -> None:
     known = [*tables, *columns]
     if documented in known:
         return
     hint = nearest(documented, known)
-    raise SourceError(
-        f"{SETTING} names {_readable(documented)}, which this source doesn't have{hint or ':'} "
+    raise SourceSettingError(
+        f"{SETTING} names {readable(documented)}, which this source doesn't have{hint or ':'} "
         f"{'' if hint else 'its names are ' + ', '.join(known)}".rstrip()
     )
 
@@ -148,8 +141,8 @@ def _require_known(documented: str, tables: Collection[str], columns: Collection
 def _table_name(documented: str, text: str) -> TableName:
     found = _TABLE.fullmatch(text)
     if found is None:
-        raise SourceError(
-            f"{SETTING} gives {_readable(text)} for the table {documented}, which is no name of a "
+        raise SourceSettingError(
+            f"{SETTING} gives {readable(text)} for the table {documented}, which is no name of a "
             'table: write SCHEMA.TABLE, and "a name" in double quotes if it holds a dot or a quote'
         )
     schema, name = found.groups()
@@ -173,13 +166,7 @@ def _checked(documented: str, name: str) -> str:
         length = 0
     if 0 < length <= LONGEST_NAME_BYTES and "\0" not in name:
         return name
-    raise SourceError(
-        f"{SETTING} gives {_readable(name)} for {documented}, which can't be a name in PostgreSQL: "
+    raise SourceSettingError(
+        f"{SETTING} gives {readable(name)} for {documented}, which can't be a name in PostgreSQL: "
         f"names are text of 1 to {LONGEST_NAME_BYTES} bytes in UTF-8"
     )
-
-
-def _readable(name: str) -> str:
-    """A name within one line of text; a long one's beginning."""
-    shown = name if len(name) <= LONGEST_NAME_BYTES + 1 else f"{name[:LONGEST_NAME_BYTES]}…"
-    return shown if re.fullmatch(r"[\w.]+", shown) else ascii(shown)

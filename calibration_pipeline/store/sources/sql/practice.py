@@ -67,6 +67,7 @@ def _practice_rows(response: FoundTable, queue: FoundTable) -> AnswerRows:
         values={**rows.values, "candidate_id": queue.text("studentId", "q")},
         placed_at=rows.placed_at,
         logged_at=rows.logged_at,
+        tables=(*rows.tables, queue.described),
     )
 
 
@@ -95,4 +96,5 @@ def _diagnostic_rows(database: ForeignDatabase, found: FoundTable) -> AnswerRows
         values={**values, **extras},
         placed_at=time_of(found, "startedAt"),
         logged_at=logged_at(found, DIAGNOSTIC_SESSION),
+        tables=(found.described,),
     )

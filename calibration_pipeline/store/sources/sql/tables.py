@@ -64,6 +64,11 @@ class TableReader(ABC):
                 database, self._answers(database), is_dated_by_session=self.is_dated_by_session
             )
 
+    def examine(self, store_url: str) -> tuple[str, ...]:
+        """See `RawReader`."""
+        with reading(self._configuration, store_url) as database:
+            return tuple(table for rows in self._answers(database) for table in rows.tables)
+
     @abstractmethod
     def _answers(self, database: ForeignDatabase) -> Sequence[AnswerRows]:
         """Find the tables, and say how answers are read from them."""
@@ -109,6 +114,7 @@ def plain_rows(found: FoundTable, layout: Layout, placed_by: str) -> AnswerRows:
         values=values,
         placed_at=placed_at,
         logged_at=logged_at(found, layout),
+        tables=(found.described,),
     )
 
 

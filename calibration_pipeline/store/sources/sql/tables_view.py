@@ -82,6 +82,8 @@ class AnswerRows:
         By which rows are placed in time.
     logged_at
         When rows came to be; None if nothing says so.
+    tables
+        What is read, for people: each table with its columns.
     """
 
     subject: str
@@ -89,6 +91,7 @@ class AnswerRows:
     values: Mapping[str, sql.Composable]
     placed_at: TimeColumn
     logged_at: TimeColumn | None = None
+    tables: tuple[str, ...] = ()
 
 
 def time_column(column: sql.Composable, type_oid: int, name: str) -> TimeColumn:
