@@ -38,6 +38,9 @@ COMMANDS = {
         f"{_HERE}.anchors:anchors", "The items that hold the scale: select, compare, activate."
     ),
     "flags": CommandEntry(f"{_HERE}.flags:flags", "Flagged items: the evidence, and decisions."),
+    "exposure": CommandEntry(
+        f"{_HERE}.exposure:exposure", "How often items may be given, so that few see them."
+    ),
     "forget": CommandEntry(f"{_HERE}.forget:forget", "Forget a candidate, or erase the answers."),
     "retention": CommandEntry(
         f"{_HERE}.retention:retention", "Delete what is past its retention period."
