@@ -12,6 +12,7 @@ from calibration_pipeline.irt.configuration import (
     require,
 )
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 
 OutcomePolicy = Literal["wrong", "absent"]
@@ -75,7 +76,8 @@ class CalibrationConfiguration:
     maximum_anchor_shift
         An anchor whose difficulty lies further from its reference then is left out in any case.
     maximum_exposure_rate
-        Share of sessions that may see an item; what is above stands out in `item_exposure`.
+        Share of sessions that may see an item; what is above stands out in `item_exposure`, which
+        holds items down to it where `exposure` says how.
     prior_discrimination, prior_difficulty, prior_guessing
         (mean, sd) of log a, b and logit c before anything has been learned from anchors.
     omitted_answers, not_reached_answers, invalid_answers
@@ -107,6 +109,8 @@ class CalibrationConfiguration:
         Settings of the selection of anchors.
     flags
         Settings of what flags ask of reviewers.
+    exposure
+        Settings of exposure control.
     em
         Settings of the estimator.
     """
@@ -161,6 +165,7 @@ class CalibrationConfiguration:
     differential_false_discovery_rate: float = 0.05
     anchors: AnchorConfiguration = field(default_factory=AnchorConfiguration)
     flags: FlagConfiguration = field(default_factory=FlagConfiguration)
+    exposure: ExposureConfiguration = field(default_factory=ExposureConfiguration)
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:
@@ -200,6 +205,10 @@ class CalibrationConfiguration:
             require(low <= high, f"{name} must go from a lower to a higher value")
         for name in ("prior_discrimination", "prior_difficulty", "prior_guessing"):
             require(getattr(self, name)[1] > 0, f"the spread of {name} must be above 0")
+        require(
+            self.exposure.method == "off" or self.maximum_exposure_rate > 0,
+            "maximum_exposure_rate must be above 0 where exposure is controlled",
+        )
         require(self.misfit_low < self.misfit_high, "misfit_low must be below misfit_high")
 
     @property

@@ -28,6 +28,10 @@ from calibration_pipeline.records.arrays import (
     IntArray,
     ItemKey,
 )
+from calibration_pipeline.records.exposure import (
+    ItemProposals,
+    ScaleExposure,
+)
 from calibration_pipeline.records.flags import (
     Flag,
     FlagDecision,
@@ -82,8 +86,10 @@ __all__ = [
     "ItemDifference",
     "ItemKey",
     "ItemNight",
+    "ItemProposals",
     "ItemTable",
     "NightAcceptance",
+    "ScaleExposure",
     "ScaleLink",
     "ScaleState",
     "ScreeningCounts",
