@@ -5,6 +5,7 @@ errors; its seconds are those of the fit alone, without imports and without read
 Its memory is that of its process.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -96,3 +97,20 @@ def measure(peer: Peer, case_folder: Path, limit_seconds: float, say: Callable[[
     except (OSError, ValueError) as error:
         say(str(error))
         return row | {"status": "failed: no estimate that can be used"}
+
+
+def simulate_tests(items: int, folder: Path, limit_seconds: float) -> Row:
+    """Let catsim give the tests of a pool that `benchmarks.adaptive_tests` has exported."""
+    row: Row = {"program": "catsim", "items": items}
+    output = folder / "catsim.json"
+    command = [str(PEERS_PYTHON), str(SCRIPTS / "catsim_tests.py"), str(folder / f"{items}.npz")]
+    if not PEERS_PYTHON.exists():
+        return row | {"status": "not installed"}
+    run = run_limited([*command, str(output)], limit_seconds)
+    if run.was_stopped:
+        return row | {"status": f"stopped after {limit_seconds:.0f} s"}
+    if run.returncode != 0:
+        missing = run.returncode == NOT_INSTALLED
+        return row | {"status": "not installed" if missing else run.failure}
+    found: Row = json.loads(output.read_text())
+    return row | found | {"program": f"catsim {found['version']}"}

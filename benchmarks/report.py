@@ -184,6 +184,34 @@ def _throughput(section: Results) -> str:
     return f"{texts.THROUGHPUT}\n{_table(['', 'bare loop', 'E-step', 'ratio'], rows)}"
 
 
+def _adaptive_tests(section: Results) -> str:
+    tests = [
+        [
+            f"{row['items']:,}",
+            row["program"],
+            f"{row['seconds']:.3g}" if "seconds" in row else row["status"],
+            f"{row['rmse']:.3f}" if "rmse" in row else "",
+        ]
+        for row in sorted(section["rows"], key=lambda row: row["items"])
+    ]
+    controlled = [
+        [
+            row["method"],
+            f"{row['candidates']:,}",
+            f"{row['seconds']:.1f}",
+            f"{row['worst_rate']:.4f}",
+            f"{row['worst_without']:.3f}",
+            f"{row['precision_lost']:.1%}",
+        ]
+        for row in section["controlled"]
+    ]
+    heads = ["", "candidates", "seconds", "worst rate", "without", "precision lost"]
+    return (
+        f"{texts.ADAPTIVE_TESTS}\n{_table(['items', '', 'seconds', 'RMSE'], tests)}\n"
+        f"{texts.EXPOSURE_CONTROL}\n{_table(heads, controlled)}"
+    )
+
+
 def _large(section: Results) -> str:
     rows = [
         [row["case"], row["status"]]
@@ -241,6 +269,7 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("anchors", "Fixed items and another population", _anchors),
     ("starts", "Sessions that start from what the engine knew", _starts),
     ("throughput", "E-step throughput", _throughput),
+    ("adaptive-tests", "Adaptive tests and exposure control", _adaptive_tests),
     ("large", "100 million answers", _large),
     ("extraction", "Extraction of a day", _extraction),
     ("whole-night", "A whole night", _whole_night),

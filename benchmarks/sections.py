@@ -151,6 +151,24 @@ def large(workshop: Workshop) -> Section:
     }
 
 
+def adaptive_tests(workshop: Workshop) -> Section:
+    """1,000 candidates' adaptive tests beside catsim's, and exposure control."""
+    output = workshop.folder / "ours.json"
+    command = [sys.executable, "-m", "benchmarks.adaptive_tests", str(output)]
+    run = run_limited([*command, str(workshop.folder)], OURS_LIMIT_SECONDS)
+    if run.returncode != 0:
+        raise RuntimeError(f"adaptive tests could not be measured: {run.last_line}")
+    found: Section = json.loads(output.read_text())
+    for row in list(found["rows"]):
+        found["rows"].append(
+            peers.simulate_tests(row["items"], workshop.folder, OURS_LIMIT_SECONDS)
+        )
+    for row in found["rows"]:
+        took = f"{row['seconds']:.3f} s" if "seconds" in row else row["status"]
+        workshop.say(f"  {row['items']} items: {row['program']}: {took}")
+    return found
+
+
 def extraction(workshop: Workshop) -> Section:
     """A day of 5 million answers into the archive, beside a bare COPY."""
     return {"rows": store_sections.measure_extraction(workshop.folder, workshop.say)}
@@ -168,6 +186,7 @@ SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "anchors": anchors,
     "starts": starts,
     "throughput": throughput,
+    "adaptive-tests": adaptive_tests,
     "large": large,
     "extraction": extraction,
     "whole-night": whole_night,

@@ -155,6 +155,31 @@ def _throughput(section: Results) -> Found:
     yield Figure("E-step: share of the bare loop's speed, at least .70", worst, low=0.7, form=".2f")
 
 
+def _adaptive_tests(section: Results) -> Found:
+    ours = {row["items"]: row for row in section["rows"] if row["program"] == "this project"}
+    seconds = ours[max(ours)]["seconds"]
+    claim = f"1,000 adaptive tests, {max(ours):,} items: seconds, under 1"
+    yield Figure(claim, seconds, high=0.999, form=".3f")
+    for row in section["rows"]:
+        if not row["program"].startswith("catsim"):
+            continue
+        claim = f"{row['items']:,} items: times faster than catsim, 100"
+        if "seconds" not in row:
+            yield Verdict(claim, row["status"], None)
+            continue
+        yield Figure(claim, row["seconds"] / ours[row["items"]]["seconds"], low=100, form=",.0f")
+    for row in section["controlled"]:
+        sum_of_rates = f"{row['method']}: sum of exposure rates, 30"
+        yield Figure(sum_of_rates, row["sum_of_rates"], 30.0, 30.0, form=".6f")
+        if "6 iterations" in row["method"]:
+            yield Figure(
+                f"{row['method']}: seconds, under 20", row["seconds"], high=19.9, form=".1f"
+            )
+        if row["method"] == "item eligibility":
+            claim = "item eligibility: worst rate for a maximum of .2, at most .205"
+            yield Figure(claim, row["worst_rate"], high=0.205, form=".4f")
+
+
 def _large(section: Results) -> Found:
     if any(row["status"] != "ok" for row in section["rows"]):
         yield Verdict("100 million answers", "a fit failed", False)
@@ -203,6 +228,7 @@ JUDGES: dict[str, Callable[[Results], Found]] = {
     "anchors": _anchors,
     "starts": _starts,
     "throughput": _throughput,
+    "adaptive-tests": _adaptive_tests,
     "large": _large,
     "extraction": _extraction,
     "whole-night": _whole_night,

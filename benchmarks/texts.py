@@ -71,6 +71,19 @@ exponential, no logarithm, nothing normalised, no shards added up. Same shards a
 turn, fastest of each.
 """
 
+ADAPTIVE_TESTS = """\
+1,000 candidates, θ ~ N(0, 1), take tests of 30 items, the most informative one at each step, from
+pools as above. `catsim` searches the maximum of the likelihood after every answer, ours takes the
+mean of the posterior at 41 nodes; the same answers can't be drawn in both, so that errors differ
+by chance, too. Seconds of ours are the fastest of five, of `catsim` those of one run.
+"""
+
+EXPOSURE_CONTROL = """\
+Exposure control of the larger pool at a maximum of .2, one of the five best items at each step:
+seconds of the search, and the rates of 100,000 candidates who had no part in it. Precision is the
+mean posterior standard deviation of ability.
+"""
+
 LARGE = """\
 10,000 items of which 1,200 are fixed, sessions of 50 answers to items near an estimate that moves
 with every answer. What grows is the number of sessions. At 1 million the items themselves take a

@@ -57,6 +57,10 @@ class AnchorSetError(CalibrationError):
     """No anchor set can be selected, or this one not put in force, as things stand."""
 
 
+class ExposureNotReachedError(CalibrationError):
+    """No probabilities were found that keep items below the maximum exposure rate."""
+
+
 class NothingPublishedError(CalibrationError):
     """No version has been published yet, or none under that alias."""
 

@@ -12,6 +12,7 @@ from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.settings import Settings
@@ -106,11 +107,12 @@ def _settings_in_code() -> dict[str, str]:
         ("CALIBRATION_POLICY__ANCHORS__", AnchorConfiguration()),
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),
         ("CALIBRATION_POLICY__LEAKS__", LeakConfiguration()),
+        ("CALIBRATION_POLICY__EXPOSURE__", ExposureConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):
             value = getattr(configuration, field.name)
-            value = None if value == {} else value
+            value = None if value in ({}, ()) else value
             if not dataclasses.is_dataclass(value):
                 defaults[prefix + field.name.upper()] = value
     return {name: _spelled(value) for name, value in defaults.items()}

@@ -30,6 +30,13 @@ VALUES ('s', 'c', 'i', 1, now(), now())
 """
 
 
+REPORT = """
+INSERT INTO calibration.item_proposals
+    (report_id, day, version, item_id, content_version, proposed, given)
+VALUES ('r', '2026-03-01', 1, 'i', 1, 2, 1) ON CONFLICT DO NOTHING
+"""
+
+
 @pytest.fixture(scope="module")
 def exams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the page's database, set up from top to bottom. The shared server has roles."""
@@ -92,6 +99,14 @@ def test_an_engine_that_was_told_to_logs_answers_and_reads_none(exams: str) -> N
             connection.execute(sa.text("SELECT * FROM calibration.current_items"))
         with pytest.raises(MissingPrivilegeError), engine.begin() as connection:
             connection.execute(sa.text("SELECT * FROM calibration.response_log"))
+
+
+def test_an_engine_that_was_told_to_may_report_and_not_read_reports(exams: str) -> None:
+    with engine_as(exams, "engine") as engine:
+        with pytest.raises(sa.exc.IntegrityError, match="item_proposals"), engine.begin() as own:
+            own.execute(sa.text(REPORT))  # of a version that there isn't
+        with pytest.raises(MissingPrivilegeError), engine.begin() as own:
+            own.execute(sa.text("SELECT * FROM calibration.item_proposals"))
 
 
 def test_the_grant_to_a_login_outlasts_a_renewal(exams: str) -> None:

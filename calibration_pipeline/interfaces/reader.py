@@ -22,9 +22,11 @@ from typing import Self, TypeVar, overload
 import numpy as np
 
 from calibration_pipeline.errors import BadInputError, DatabaseUnavailableError
+from calibration_pipeline.interfaces.pinned_exposure import PinnedExposure, pinned_exposure
 from calibration_pipeline.irt.model import FloatArray, response_probabilities
 from calibration_pipeline.records import ItemKey, SnapshotItem
 from calibration_pipeline.store.engine import open_engine
+from calibration_pipeline.store.exposure import read_exposure
 from calibration_pipeline.store.published import (
     CURRENT,
     PublishedVersion,
@@ -32,7 +34,7 @@ from calibration_pipeline.store.published import (
     read_version,
 )
 
-__all__ = ["ItemReader", "PinnedVersion"]
+__all__ = ["ItemReader", "PinnedExposure", "PinnedVersion"]
 
 _Read = TypeVar("_Read")
 
@@ -181,6 +183,20 @@ class ItemReader:
                     del self._kept[next(iter(self._kept))]
                 self._kept[number] = pinned
             return self._kept[number]
+
+    def exposure(self, version: int) -> PinnedExposure | None:
+        """Give the newest exposure control of a version; None if none was found for it (yet).
+
+        A version can get a newer one, so this isn't kept: pin it with the session.
+
+        Parameters
+        ----------
+        version
+            Of the session.
+        """
+        number = _version_number(version)
+        controls = self._read(lambda: read_exposure(self._engine, number))
+        return pinned_exposure(number, controls) if controls else None
 
     def close(self) -> None:
         """Let go of the database; pinned versions stay usable."""

@@ -9,6 +9,7 @@ from calibration_pipeline.irt import simulation_kernels
 from calibration_pipeline.irt.model import (
     BoolArray,
     FloatArray,
+    IntArray,
     fisher_information,
     response_probabilities,
 )
@@ -35,12 +36,59 @@ class SelectionRule:
     start_sd
         How far off the engine believes a start that it knows to be: the standard deviation of its
         prior around that start, in units of θ.
+    is_weighted
+        Whether the draw from the best items favours the more informative ones, in proportion.
+        One of them is maximum information, all alike is randomesque (Kingsbury & Zara 1989).
+    least_answers
+        From how many answers on a session may end because the ability is known well enough.
+    enough_sd
+        It is, once its posterior standard deviation is this small; 0 never ends a session early.
     """
 
     answers: int = 30
     pool_share: float = 0.025
     top: int = 5
     start_sd: float = 0.5
+    is_weighted: bool = False
+    least_answers: int = 1
+    enough_sd: float = 0.0
+
+
+@dataclass(frozen=True)
+class ContentAreas:
+    """Shares of a test that belong to content areas.
+
+    The area that is furthest behind its share gives the next item; where it has none left, any.
+
+    Attributes
+    ----------
+    of_item
+        ``(n_items,)`` number of each item's area.
+    shares
+        ``(n_areas,)`` wanted; they sum to 1.
+    """
+
+    of_item: IntArray
+    shares: FloatArray
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """With what probability an item may be given to a candidate for whom it is among the best.
+
+    It is drawn once for a candidate and an item: what is shut stays shut, as long as the
+    candidate's level does.
+
+    Attributes
+    ----------
+    probability
+        ``(n_levels, n_items)`` by level of the ability estimate.
+    cuts
+        ``(n_levels - 1,)`` between the levels, ascending.
+    """
+
+    probability: FloatArray
+    cuts: FloatArray
 
 
 @dataclass(frozen=True)
@@ -66,19 +114,29 @@ class SimulatedSessions:
     Attributes
     ----------
     item
-        Item numbers in order of presentation.
+        Item numbers in order of presentation; -1 after a session's end.
     correct
-        1 for a right answer.
+        1 for a right answer; 0 after a session's end.
     estimate
-        The engine's ability estimate just before each item.
-    final_estimate
-        ``(n_sessions,)`` its estimate after the last answer.
+        The engine's ability estimate just before each item; NaN after a session's end.
+    length
+        ``(n_sessions,)`` answers of each session.
+    final_estimate, final_sd
+        ``(n_sessions,)`` its estimate after the last answer, and the posterior's standard
+        deviation.
     """
 
     item: NDArray[np.int32]
     correct: NDArray[np.uint8]
     estimate: FloatArray
+    length: IntArray
     final_estimate: FloatArray
+    final_sd: FloatArray
+
+    def exposure_rates(self, n_items: int) -> FloatArray:
+        """Share of the sessions that saw each item, ``(n_items,)``; they sum to the mean length."""
+        seen = self.item[self.item >= 0]
+        return np.bincount(seen, minlength=n_items) / len(self.item)
 
 
 def simulate_sessions(
@@ -91,6 +149,8 @@ def simulate_sessions(
     *,
     starts: FloatArray | None = None,
     guesses: RapidGuesses | None = None,
+    content: ContentAreas | None = None,
+    acceptance: Acceptance | None = None,
 ) -> SimulatedSessions:
     """Let each ability take one adaptive session.
 
@@ -115,6 +175,11 @@ def simulate_sessions(
         ``(n_sessions,)`` mean of the engine's prior; NaN where it knows nothing and takes N(0, 1).
     guesses
         Answers that owe nothing to ability. The engine scores them like all others.
+    content
+        Areas that share a test; without them information alone decides.
+    acceptance
+        Exposure control; without it every item is open to everybody. Where nothing open is left,
+        the best item is given all the same.
 
     Raises
     ------
@@ -126,22 +191,36 @@ def simulate_sessions(
         raise ValueError(f"a session of {rule.answers} answers needs a pool of as many items")
     starts = np.full(n_sessions, np.nan) if starts is None else np.asarray(starts, float)
     guesses = guesses or RapidGuesses(np.zeros((n_sessions, rule.answers), bool), np.zeros(n_items))
+    content = content or ContentAreas(np.zeros(n_items, np.int64), np.empty(0))
+    seed = 0 if acceptance is None else int(generator.integers(2**63))
+    acceptance = acceptance or Acceptance(np.ones((1, n_items)), np.empty(0))
     if len(starts) != n_sessions or guesses.given.shape != (n_sessions, rule.answers):
         raise ValueError("starts and guesses need one row per session")
+    if acceptance.probability.shape != (len(acceptance.cuts) + 1, n_items):
+        raise ValueError("acceptance needs a row for each level and a column for each item")
+    if len(content.of_item) != n_items:
+        raise ValueError("every item needs a content area")
     subset_size = min(n_items, max(rule.answers, round(rule.pool_share * n_items)))
     believed = response_probabilities(NODES, engine_parameters, scaling_constant)
-    item = np.empty((n_sessions, rule.answers), np.int32)
-    correct = np.empty((n_sessions, rule.answers), np.uint8)
-    estimate, final_estimate = np.empty((n_sessions, rule.answers)), np.empty(n_sessions)
-    scaled = truth * np.array([scaling_constant, 1.0, 1.0])
-    simulation_kernels.run_sessions(
-        np.ascontiguousarray(abilities), scaled,
-        fisher_information(NODES, engine_parameters, scaling_constant),
-        np.log(believed), np.log1p(-believed), NODES, rule.top,
-        starts, rule.start_sd, guesses.given, guesses.chance,
-        generator.random((n_sessions, subset_size)),
-        generator.random((n_sessions, rule.answers)),
-        generator.random((n_sessions, rule.answers)),
-        item, correct, estimate, final_estimate,
+    information = fisher_information(NODES, engine_parameters, scaling_constant).T
+    shape = (n_sessions, rule.answers)
+    found = SimulatedSessions(
+        np.full(shape, -1, np.int32), np.zeros(shape, np.uint8), np.full(shape, np.nan),
+        np.empty(n_sessions, np.int64), np.empty(n_sessions), np.empty(n_sessions),
     )  # fmt: skip
-    return SimulatedSessions(item, correct, estimate, final_estimate)
+    simulation_kernels.run_sessions(
+        np.ascontiguousarray(abilities),
+        truth * np.array([scaling_constant, 1.0, 1.0]),
+        np.argsort(-information, axis=1, kind="stable"),
+        np.ascontiguousarray(information),
+        np.log(believed), np.log1p(-believed), NODES,
+        rule.top, rule.is_weighted, rule.least_answers, rule.enough_sd,
+        content.of_item, content.shares,
+        np.ascontiguousarray(acceptance.probability), acceptance.cuts,
+        seed, starts, rule.start_sd, guesses.given, guesses.chance,
+        generator.random((n_sessions, subset_size if subset_size < n_items else 0)),
+        generator.random(shape), generator.random(shape),
+        found.item, found.correct, found.estimate,
+        found.length, found.final_estimate, found.final_sd,
+    )  # fmt: skip
+    return found

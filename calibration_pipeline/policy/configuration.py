@@ -12,6 +12,7 @@ from calibration_pipeline.irt.configuration import (
     require,
 )
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
@@ -76,7 +77,8 @@ class CalibrationConfiguration:
     maximum_anchor_shift
         An anchor whose difficulty lies further from its reference then is left out in any case.
     maximum_exposure_rate
-        Share of sessions that may see an item; what is above stands out in `item_exposure`.
+        Share of sessions that may see an item; what is above stands out in `item_exposure`, which
+        holds items down to it where `exposure` says how.
     prior_discrimination, prior_difficulty, prior_guessing
         (mean, sd) of log a, b and logit c before anything has been learned from anchors.
     omitted_answers, not_reached_answers, invalid_answers
@@ -110,6 +112,8 @@ class CalibrationConfiguration:
         Settings of what flags ask of reviewers.
     leaks
         Settings of the leak watch.
+    exposure
+        Settings of exposure control.
     em
         Settings of the estimator.
     """
@@ -165,6 +169,7 @@ class CalibrationConfiguration:
     anchors: AnchorConfiguration = field(default_factory=AnchorConfiguration)
     flags: FlagConfiguration = field(default_factory=FlagConfiguration)
     leaks: LeakConfiguration = field(default_factory=LeakConfiguration)
+    exposure: ExposureConfiguration = field(default_factory=ExposureConfiguration)
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:
@@ -204,6 +209,10 @@ class CalibrationConfiguration:
             require(low <= high, f"{name} must go from a lower to a higher value")
         for name in ("prior_discrimination", "prior_difficulty", "prior_guessing"):
             require(getattr(self, name)[1] > 0, f"the spread of {name} must be above 0")
+        require(
+            self.exposure.method == "off" or self.maximum_exposure_rate > 0,
+            "maximum_exposure_rate must be above 0 where exposure is controlled",
+        )
         require(self.misfit_low < self.misfit_high, "misfit_low must be below misfit_high")
 
     @property

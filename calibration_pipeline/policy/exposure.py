@@ -1,10 +1,19 @@
-"""How often items are really seen."""
+"""How often items are really seen, and how often engines really opened them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from calibration_pipeline.records import DayResponses, FloatArray, ItemBank
+from calibration_pipeline.records import (
+    DayResponses,
+    FloatArray,
+    ItemBank,
+    ItemKey,
+    ItemProposals,
+    ScaleExposure,
+)
 
 
 def observed_exposure(days: Sequence[DayResponses], bank: ItemBank) -> FloatArray:
@@ -21,3 +30,67 @@ def observed_exposure(days: Sequence[DayResponses], bank: ItemBank) -> FloatArra
         once = np.unique(session * bank.n_items + item) % bank.n_items
         seen += np.bincount(once, minlength=bank.n_items)
     return seen / max(sessions, 1)
+
+
+@dataclass(frozen=True)
+class ReportedAcceptance:
+    """How often an item was open to candidates, by engines' reports, and how often it should be.
+
+    Attributes
+    ----------
+    key
+        The item.
+    proposed, given
+        Candidates for whom it came up, and to whom of them it was open.
+    expected, sd
+        Mean and standard deviation of `given` under the published probabilities.
+    """
+
+    key: ItemKey
+    proposed: int
+    given: int
+    expected: float
+    sd: float
+
+    @property
+    def z(self) -> float:
+        """How far `given` is off, in standard deviations; infinite where none is possible."""
+        off = self.given - self.expected
+        if abs(off) < 1e-9 * max(self.proposed, 1):
+            return 0.0
+        return off / self.sd if self.sd > 0.0 else math.copysign(math.inf, off)
+
+
+def reported_acceptance(
+    reports: Sequence[ItemProposals], controls: Mapping[int, Sequence[ScaleExposure]]
+) -> tuple[ReportedAcceptance, ...]:
+    """Compare what engines report with the probabilities that they were given; by item.
+
+    Parameters
+    ----------
+    reports
+        Sums by version, item and level.
+    controls
+        Version → the controls of its scales. A report on what they don't hold is left out.
+    """
+    opened = {
+        (version, key, level): float(control.probability[level, j])
+        for version, found in controls.items()
+        for control in found
+        for j, key in enumerate(control.keys)
+        for level in range(len(control.probability))
+    }
+    sums: dict[ItemKey, list[float]] = {}
+    for report in reports:
+        p = opened.get((report.version, report.key, report.level))
+        if p is None:
+            continue
+        n = report.proposed
+        parts = (n, report.given, n * p, n * p * (1.0 - p))
+        sums[report.key] = [
+            a + b for a, b in zip(sums.get(report.key, [0] * 4), parts, strict=True)
+        ]
+    return tuple(
+        ReportedAcceptance(key, int(proposed), int(given), expected, math.sqrt(variance))
+        for key, (proposed, given, expected, variance) in sorted(sums.items())
+    )

@@ -28,6 +28,10 @@ from calibration_pipeline.records.arrays import (
     IntArray,
     ItemKey,
 )
+from calibration_pipeline.records.exposure import (
+    ItemProposals,
+    ScaleExposure,
+)
 from calibration_pipeline.records.flags import (
     Flag,
     FlagCounts,
@@ -92,10 +96,12 @@ __all__ = [
     "ItemDifference",
     "ItemKey",
     "ItemNight",
+    "ItemProposals",
     "ItemTable",
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
+    "ScaleExposure",
     "ScaleLink",
     "ScaleNight",
     "ScaleState",

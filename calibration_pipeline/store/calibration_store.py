@@ -10,11 +10,13 @@ from calibration_pipeline.records import (
     CalibrationState,
     CandidateAbilities,
     ItemKey,
+    ItemProposals,
+    ScaleExposure,
     SnapshotDraft,
     SnapshotItem,
     SnapshotManifest,
 )
-from calibration_pipeline.store import abilities, drafts, history, publication, snapshots
+from calibration_pipeline.store import abilities, drafts, exposure, history, publication, snapshots
 from calibration_pipeline.store.answer_store import AnswerStore
 from calibration_pipeline.store.drafts import StoredDraft
 from calibration_pipeline.store.publication import Publication
@@ -59,6 +61,10 @@ class CalibrationStore(AnswerStore):
         """Read the items of the newest version of an earlier night; empty before the first."""
         version = history.newest_version_before(self.engine, partition)
         return {} if version is None else {item.key: item for item in self.items_of(version)}
+
+    def manifest_of(self, version: int) -> SnapshotManifest:
+        """Read a version's manifest."""
+        return snapshots.read_manifest(self.engine, version)
 
     def manifest_before(self, partition: date) -> SnapshotManifest | None:
         """Read the manifest of the newest version of an earlier night; None before the first."""
@@ -123,3 +129,23 @@ class CalibrationStore(AnswerStore):
     def write_abilities(self, partition: date, version: int, found: CandidateAbilities) -> None:
         """Store a night's abilities in place of those that it had before."""
         abilities.write_abilities(self._lock, partition, version, found)
+
+    # Exposure
+
+    def exposure_of(self, version: int) -> tuple[ScaleExposure, ...]:
+        """Read the newest exposure control of each scale of a version."""
+        return exposure.read_exposure(self.engine, version)
+
+    def write_exposure(self, partition: date, version: int, control: ScaleExposure) -> None:
+        """Store an exposure control for the version of a night."""
+        exposure.write_exposure(
+            self._lock,
+            version,
+            control,
+            found_by=self.context.triggered_by,
+            run_id=self.run_of(partition),
+        )
+
+    def item_proposals(self, first: date, last: date) -> tuple[ItemProposals, ...]:
+        """Read what engines reported for some days, both ends included."""
+        return exposure.read_proposals(self.engine, first, last)

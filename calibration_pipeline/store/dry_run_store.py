@@ -14,6 +14,7 @@ from calibration_pipeline.records import (
     CalibrationState,
     CandidateAbilities,
     ItemKey,
+    ScaleExposure,
     SnapshotDraft,
     SnapshotItem,
     SnapshotManifest,
@@ -86,7 +87,7 @@ class DryRunStore(DryRunNights):
         version = standing or self._next_version()
         current, held_back = self.current_version(), ""
         night = kept.stored.draft.partition
-        stands_later = current is not None and night < self._manifest_of(current).partition
+        stands_later = current is not None and night < self.manifest_of(current).partition
         if current != version and not stands_later:
             switch = read_switch(self.engine)
             if switch is not None and switch.is_frozen:
@@ -139,15 +140,35 @@ class DryRunStore(DryRunNights):
         kept = self._new_versions().get(version)
         return kept.stored.findings if kept else super().audit_of(version)
 
+    def manifest_of(self, version: int) -> SnapshotManifest:
+        """Read a version's manifest."""
+        kept = self._new_versions().get(version)
+        if kept is None:
+            return snapshots.read_manifest(self.engine, version)
+        draft = {name: getattr(kept.stored.draft, name) for name in SnapshotDraft.__annotations__}
+        return SnapshotManifest(
+            **draft,
+            version=version,
+            content_digest=kept.stored.content_digest,
+            published_at=kept.stored.recorded_at,
+        )
+
     def manifest_before(self, partition: date) -> SnapshotManifest | None:
         """Read the manifest of the newest version of an earlier night; None before the first."""
         version = self._newest_version_before(partition)
-        return None if version is None else self._manifest_of(version)
+        return None if version is None else self.manifest_of(version)
 
     def published_before(self, partition: date) -> dict[ItemKey, SnapshotItem]:
         """Read the items of the newest version of an earlier night; empty before the first."""
         version = self._newest_version_before(partition)
         return {} if version is None else {item.key: item for item in self.items_of(version)}
+
+    def exposure_of(self, version: int) -> tuple[ScaleExposure, ...]:
+        """Read the newest exposure control of each scale of a version."""
+        return () if version in self._new_versions() else super().exposure_of(version)
+
+    def write_exposure(self, partition: date, version: int, control: ScaleExposure) -> None:
+        """Keep nothing: no step reads it."""
 
     def write_abilities(self, partition: date, version: int, found: CandidateAbilities) -> None:
         """Keep nothing: no step reads them."""
@@ -158,7 +179,7 @@ class DryRunStore(DryRunNights):
         found = staleness.read_staleness(self.engine, after=accepted)
         if self._moved_current is None:
             return found
-        night = self._manifest_of(self._moved_current).partition
+        night = self.manifest_of(self._moved_current).partition
         why = next((stale.reason for stale in found.nights if stale.night == night), "")
         current = staleness.CurrentVersion(self._moved_current, night, why)
         return replace(found, current=current)
@@ -185,18 +206,6 @@ class DryRunStore(DryRunNights):
         if stored is not None:
             kept.append((snapshots.read_manifest(self.engine, stored).partition, stored))
         return max(kept)[1] if kept else None
-
-    def _manifest_of(self, version: int) -> SnapshotManifest:
-        kept = self._new_versions().get(version)
-        if kept is None:
-            return snapshots.read_manifest(self.engine, version)
-        draft = {name: getattr(kept.stored.draft, name) for name in SnapshotDraft.__annotations__}
-        return SnapshotManifest(
-            **draft,
-            version=version,
-            content_digest=kept.stored.content_digest,
-            published_at=kept.stored.recorded_at,
-        )
 
     def _standing_version(self, stored: StoredDraft) -> int | None:
         """The night's newest version, if the draft says the same for the same reasons."""

@@ -22,7 +22,7 @@ from calibration_pipeline.store.aliases import CURRENT, version_of_alias
 from calibration_pipeline.store.snapshot_rows import content_digest, items_of_rows
 from calibration_pipeline.store.tables import snapshot_items, snapshots
 
-__all__ = ["CURRENT", "PublishedVersion", "find_version", "read_version"]
+__all__ = ["CURRENT", "PublishedVersion", "find_version", "one_view", "read_version"]
 
 _NO_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 
@@ -63,7 +63,7 @@ def find_version(engine: sa.Engine, alias: str = CURRENT) -> int:
     NothingPublishedError
         Nothing has been published, or there is no such alias.
     """
-    with _one_view(engine) as connection:
+    with one_view(engine) as connection:
         version = version_of_alias(connection, alias)
     if version is None:
         why = "no version has been published yet" if alias == CURRENT else "there is no such alias"
@@ -91,7 +91,7 @@ def read_version(engine: sa.Engine, version: int) -> PublishedVersion:
         snapshots.c.content_digest,
     ).where(snapshots.c.version == version)
     of_version = sa.select(snapshot_items).where(snapshot_items.c.version == version)
-    with _one_view(engine) as connection:
+    with one_view(engine) as connection:
         stated = connection.execute(manifest).one_or_none()
         items = items_of_rows(connection.execute(of_version))
     if stated is None:
@@ -107,7 +107,7 @@ def read_version(engine: sa.Engine, version: int) -> PublishedVersion:
 
 
 @contextmanager
-def _one_view(engine: sa.Engine) -> Iterator[sa.Connection]:
+def one_view(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a read-only transaction whose statements all see the same moment."""
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     try:

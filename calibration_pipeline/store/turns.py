@@ -20,6 +20,7 @@ class Turn(IntEnum):
     BANK_IMPORT = 0x63616C69_00000002
     RESPONSE_IMPORT = 0x63616C69_00000003
     ALIAS_MOVE = 0x63616C69_00000004
+    EXPOSURE_CONTROL = 0x63616C69_00000005
 
 
 def wait_for_turn(connection: sa.Connection, turn: Turn) -> None:

@@ -22,9 +22,15 @@ from calibration_pipeline.errors import (
 )
 from calibration_pipeline.interfaces.reader import ItemReader
 from calibration_pipeline.store import aliases, published, states
+from calibration_pipeline.store.exposure import write_exposure
 from calibration_pipeline.store.privileges import READER
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS
-from calibration_pipeline_tests.store.examples import draft, snapshot_items, state
+from calibration_pipeline_tests.store.examples import (
+    draft,
+    scale_exposure,
+    snapshot_items,
+    state,
+)
 from calibration_pipeline_tests.store.publishing import published as publish
 from calibration_pipeline_tests.store.roles import log_in_as
 
@@ -245,11 +251,36 @@ def test_a_connection_that_is_lost_while_reading_is_replaced_once(
     assert reader.pin(1).version == 1
 
 
+def test_the_exposure_control_of_a_version_is_pinned_beside_it(
+    engine: sa.Engine, reader: ItemReader
+) -> None:
+    assert reader.exposure(2) is None
+    control = scale_exposure([EDITED.key, ITEMS[1].key], cuts=(-0.5, 1.0))
+    other = scale_exposure([ITEMS[2].key], scale="other", cuts=(), maximum_rate=0.1)
+    for each in (control, other):
+        write_exposure(engine, 2, each, found_by="a test")
+    found = reader.exposure(2)
+    assert found is not None
+    assert (found.version, set(found.scales)) == (2, {"main", "other"})
+    item_id = EDITED.key[0]
+    for theta, level in ((-3.0, 0), (-0.5, 0), (-0.4, 1), (1.0, 1), (1.1, 2)):
+        assert found.level(item_id, theta) == level
+        assert found.probability(item_id, theta) == control.probability[level, 0]
+    assert found.probability(ITEMS[2].key[0], 9.0) == other.probability[0, 0]
+    with pytest.raises(BadInputError, match="of version 2 has no item 'i3': it is retired"):
+        found.probability("i3", 0.0)
+    assert reader.exposure(1) is None
+    with pytest.raises(BadInputError, match="not the number of a version"):
+        reader.exposure(True)
+
+
 def test_the_readers_role_is_enough(engine: sa.Engine, url: str) -> None:
+    write_exposure(engine, 2, scale_exposure([EDITED.key]), found_by="a test")
     engine.dispose()
     log_in_as(url, READER)
     with ItemReader(url) as reader:
         assert reader.pin().version == 2
+        assert reader.exposure(2) is not None
     other = sa.create_engine(url)
     with other.connect() as connection:
         assert connection.scalar(sa.text("SELECT current_user")) == READER

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from calibration_pipeline.irt.simulation import RapidGuesses, SelectionRule, simulate_sessions
+from calibration_pipeline.irt.model import fisher_information
+from calibration_pipeline.irt.simulation import (
+    Acceptance,
+    ContentAreas,
+    RapidGuesses,
+    SelectionRule,
+    simulate_sessions,
+)
+from calibration_pipeline.irt.simulation_kernels import chance_of
 from calibration_pipeline_tests.simulated import draw_items
 
 RULE = SelectionRule(answers=15, pool_share=0.2)
@@ -130,3 +139,99 @@ def test_one_row_per_session_is_wanted(options):
     abilities, truth, _ = simulate(3)
     with pytest.raises(ValueError, match="one row per session"):
         simulate_like(abilities, truth, **options)
+
+
+def test_an_item_is_given_to_the_share_of_candidates_it_is_open_to():
+    """One item that everybody wants: seen by those to whom it is open, and only by them."""
+    truth = np.column_stack([np.full(50, 0.8), np.linspace(-2, 2, 50), np.full(50, 0.2)])
+    truth[7] = [2.5, 0.0, 0.05]
+    probability = np.ones((1, 50))
+    probability[0, 7] = 0.3
+    found = simulate_sessions(
+        np.zeros(20_000), truth, truth, SelectionRule(10, 1.0, 1), np.random.default_rng(1),
+        acceptance=Acceptance(probability, np.empty(0)),
+    )  # fmt: skip
+    assert found.exposure_rates(50)[7] == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 20_000))
+    assert (found.item[:, 0] == 7).mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 20_000))
+
+
+def test_acceptance_follows_the_level_of_the_estimate():
+    truth = draw_items(60, np.random.default_rng(0))
+    probability = np.ones((2, 60))
+    probability[0, :30] = 0.0
+    probability[1, 30:] = 0.0
+    found = simulate_sessions(
+        np.random.default_rng(1).normal(size=2000), truth, truth, SelectionRule(10, 1.0, 3),
+        np.random.default_rng(2), acceptance=Acceptance(probability, np.array([0.1])),
+    )  # fmt: skip
+    assert np.array_equal(found.item < 30, found.estimate > 0.1)
+
+
+def test_where_nothing_is_open_the_test_goes_on_with_the_best():
+    abilities, truth, _ = simulate(3)
+    shut, free = (
+        simulate_like(abilities, truth, acceptance=Acceptance(probability, np.empty(0)))
+        for probability in (np.zeros((1, 200)), np.ones((1, 200)))
+    )
+    assert shut.item.tobytes() == free.item.tobytes()
+
+
+def test_content_areas_get_their_shares():
+    truth = draw_items(200, np.random.default_rng(0))
+    shares = np.array([0.5, 0.3, 0.2])
+    areas = ContentAreas(np.arange(200) % 3, shares)
+    found = simulate_sessions(
+        np.random.default_rng(1).normal(size=500), truth, truth, SelectionRule(20, 1.0, 3),
+        np.random.default_rng(2), content=areas,
+    )  # fmt: skip
+    for area, share in enumerate(shares):
+        assert ((found.item % 3 == area).sum(axis=1) == 20 * share).all()
+
+
+def test_an_area_without_items_left_gives_way():
+    truth = draw_items(40, np.random.default_rng(0))
+    areas = ContentAreas((np.arange(40) >= 4).astype(np.int64), np.array([0.5, 0.5]))
+    found = simulate_sessions(
+        np.zeros(50), truth, truth, SelectionRule(20, 1.0, 1), np.random.default_rng(2),
+        content=areas,
+    )  # fmt: skip
+    assert ((found.item < 4).sum(axis=1) == 4).all()
+
+
+def test_a_session_ends_when_the_ability_is_known_well_enough():
+    abilities, truth, _ = simulate(0)
+    rule = SelectionRule(30, 1.0, 1, least_answers=5, enough_sd=0.4)
+    found = simulate_sessions(abilities, truth, truth, rule, np.random.default_rng(0))
+    assert 5 <= found.length.min() < found.length.max() <= 30
+    assert (found.final_sd[found.length < 30] <= 0.4).all()
+    given = np.arange(30) < found.length[:, None]
+    assert np.array_equal(found.item >= 0, given)
+    assert np.array_equal(np.isnan(found.estimate), ~given)
+    assert found.exposure_rates(200).sum() == pytest.approx(found.length.mean())
+    assert np.sqrt(((found.final_estimate - abilities) ** 2).mean()) == pytest.approx(0.4, abs=0.06)
+
+
+def test_a_weighted_draw_prefers_informative_items():
+    generator = np.random.default_rng(0)
+    truth = draw_items(200, generator)
+    abilities = np.zeros(4000)
+    alike, weighted = (
+        simulate_sessions(
+            abilities, truth, truth,
+            SelectionRule(1, 1.0, 20, is_weighted=flag), np.random.default_rng(1),
+        )
+        for flag in (False, True)
+    )  # fmt: skip
+    information = fisher_information(np.zeros(1), truth)[:, 0]
+    best = np.argsort(-information)[:20]
+    expected = information[best] / information[best].sum()
+    np.testing.assert_allclose(alike.exposure_rates(200)[best], 0.05, atol=0.015)
+    np.testing.assert_allclose(weighted.exposure_rates(200)[best], expected, atol=0.02)
+
+
+def test_numbers_of_sessions_and_items_are_uniform_and_unrelated():
+    numbers = np.array([[chance_of(7, s, j) for j in range(100)] for s in range(200)])
+    assert kstest(numbers.ravel(), "uniform").pvalue > 0.01
+    correlations = np.corrcoef(numbers)[np.triu_indices(200, 1)]
+    assert np.abs(correlations).max() < 6.0 / np.sqrt(100)
+    assert chance_of(8, 0, 0) != chance_of(7, 0, 0)

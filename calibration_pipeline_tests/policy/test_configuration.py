@@ -5,6 +5,7 @@ import pytest
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
@@ -23,6 +24,8 @@ def _another(value):
         return replace(value, resolve_nights=9)
     if isinstance(value, LeakConfiguration):
         return replace(value, planned_share=0.3)
+    if isinstance(value, ExposureConfiguration):
+        return replace(value, answers=9)
     if isinstance(value, bool):
         return not value
     if value == "stocking-lord":

@@ -1,5 +1,6 @@
 """Records with arbitrary content, for round trips through the store."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from calibration_pipeline.records import (
     CalibrationState,
     GroupPopulation,
     ItemDifference,
+    ItemKey,
+    ScaleExposure,
     ScaleLink,
     ScaleState,
     ScreeningCounts,
@@ -120,6 +123,30 @@ def snapshot_items(n_items: int = 4) -> tuple[SnapshotItem, ...]:
         )
         for k in range(n_items)
     )
+
+
+def scale_exposure(keys: Sequence[ItemKey], **changes: Any) -> ScaleExposure:
+    """Three levels of ability, unless `cuts` say otherwise; the values by level, then item."""
+    cuts = changes.pop("cuts", (-0.5, 1.0 / 3.0))
+    rng = np.random.default_rng(12)
+    example = ScaleExposure(
+        scale="main",
+        method="eligibility",
+        maximum_rate=0.2,
+        settings={"answers": 10, "mean": 0.1, "sd": 1.0, "cuts": list(cuts), "seed": 7},
+        cuts=cuts,
+        keys=tuple(keys),
+        probability=rng.random((len(cuts) + 1, len(keys))),
+        rates=rng.random((len(cuts) + 1, len(keys))),
+        rates_without=rng.random((len(cuts) + 1, len(keys))),
+        mean_length=9.5,
+        mean_sd=0.31,
+        mean_sd_without=0.3,
+        candidates=100_000,
+        cycles=100,
+        is_reached=True,
+    )
+    return replace(example, **changes)
 
 
 def draft(run_id: str, **changes: Any) -> SnapshotDraft:

@@ -24,7 +24,16 @@ from calibration_pipeline.store.tables import SCHEMA, metadata
 from calibration_pipeline_tests.database import fresh_database
 from calibration_pipeline_tests.store.roles import engine_as
 
-READABLE = {*VIEWS, "snapshots", "snapshot_items", "snapshot_audits", "aliases", "alias_moves"}
+READABLE = {
+    *VIEWS,
+    "alias_moves",
+    "aliases",
+    "exposure_control_items",
+    "exposure_controls",
+    "snapshot_audits",
+    "snapshot_items",
+    "snapshots",
+}
 APPEND_ONLY = (
     "SELECT c.relname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid "
     "WHERE t.tgname = 'append_only' ORDER BY 1"

@@ -41,6 +41,9 @@ COMMANDS = {
     "leaks": CommandEntry(
         f"{_HERE}.leaks:leaks", "Suspected leaks, and how soon one would be found."
     ),
+    "exposure": CommandEntry(
+        f"{_HERE}.exposure:exposure", "How often items may be given, so that few see them."
+    ),
     "forget": CommandEntry(f"{_HERE}.forget:forget", "Forget a candidate, or erase the answers."),
     "retention": CommandEntry(
         f"{_HERE}.retention:retention", "Delete what is past its retention period."

@@ -33,6 +33,11 @@ from calibration_pipeline.store.tables.drafts import (
     snapshot_draft_items,
     snapshot_drafts,
 )
+from calibration_pipeline.store.tables.exposure import (
+    exposure_control_items,
+    exposure_controls,
+    item_proposals,
+)
 from calibration_pipeline.store.tables.leaks import (
     leak_detectors,
     leak_items,
@@ -77,10 +82,13 @@ __all__ = [
     "calibration_states",
     "candidate_abilities",
     "candidate_map",
+    "exposure_control_items",
+    "exposure_controls",
     "flag_decisions",
     "flags",
     "import_batches",
     "item_decisions",
+    "item_proposals",
     "items",
     "leak_detectors",
     "leak_items",
