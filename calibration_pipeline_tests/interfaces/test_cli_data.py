@@ -75,8 +75,9 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def the_line(text: str) -> str:
-    """What a failed command says: one line."""
-    (line,) = text.splitlines()
+    """What a failed command says: one line, after its progress where the machine is slow."""
+    *progress, line = text.splitlines()
+    assert all(", per cent: " in each for each in progress)
     assert line.startswith("error: ")
     return line
 

@@ -93,7 +93,7 @@ def _shows_what_happened(result: Result) -> None:
         "12,000",
         "Items refitted",
         "Items skipped",
-        "Credible flags",
+        "Flags open",
         "Anchors held",
         "Linking constants",
         "Version published",

@@ -16,7 +16,7 @@ TRUTH = draw_items(5, np.random.default_rng(0))
 ANCHORS = make_anchors(BANK, [0, 3], TRUTH)
 LINK = ScaleLink("main", "stocking-lord", 1.01, -0.02, 9, {}, is_within_bounds=True)
 STATE = make_state(BANK, TRUTH, is_anchor=[True, False, False, True, False])
-ITEMS = compose_snapshot(STATE, [LINK], BANK, {}, SETTINGS)
+ITEMS = compose_snapshot(STATE, [LINK], BANK, ANCHORS, {}, SETTINGS)
 
 ONCE = "every item of the pool stands once"
 FINITE = "every value is finite"
@@ -130,9 +130,9 @@ def test_trust_that_is_lost():
 def test_a_long_list_of_offenders_is_cut():
     bank = make_bank(8)
     state = make_state(bank, draw_items(8, np.random.default_rng(1)))
-    items = compose_snapshot(state, [LINK], bank, {}, SETTINGS)
-    bad = [replace(item, difficulty=9.0) for item in items]
     none = make_anchors(bank, [], state.parameters)
+    items = compose_snapshot(state, [LINK], bank, none, {}, SETTINGS)
+    bad = [replace(item, difficulty=9.0) for item in items]
     findings = audit_snapshot(written(bad, bank=bank, anchors=none), SETTINGS)
     (found,) = [finding for finding in findings if not finding.passed]
     assert found.detail.startswith("8 items: ")
