@@ -192,7 +192,8 @@ def simulate_sessions(
     starts = np.full(n_sessions, np.nan) if starts is None else np.asarray(starts, float)
     guesses = guesses or RapidGuesses(np.zeros((n_sessions, rule.answers), bool), np.zeros(n_items))
     content = content or ContentAreas(np.zeros(n_items, np.int64), np.empty(0))
-    seed = 0 if acceptance is None else int(generator.integers(2**63))
+    is_controlled = acceptance is not None
+    seed = int(generator.integers(2**63)) if is_controlled else 0
     acceptance = acceptance or Acceptance(np.ones((1, n_items)), np.empty(0))
     if len(starts) != n_sessions or guesses.given.shape != (n_sessions, rule.answers):
         raise ValueError("starts and guesses need one row per session")
@@ -218,9 +219,25 @@ def simulate_sessions(
         content.of_item, content.shares,
         np.ascontiguousarray(acceptance.probability), acceptance.cuts,
         seed, starts, rule.start_sd, guesses.given, guesses.chance,
-        generator.random((n_sessions, subset_size if subset_size < n_items else 0)),
+        _subsets(n_sessions, subset_size, n_items, is_controlled, generator),
         generator.random(shape), generator.random(shape),
         found.item, found.correct, found.estimate,
         found.length, found.final_estimate, found.final_sd,
     )  # fmt: skip
     return found
+
+
+def _subsets(
+    n_sessions: int,
+    subset_size: int,
+    n_items: int,
+    is_controlled: bool,
+    generator: np.random.Generator,
+) -> FloatArray:
+    """Draw what chooses each session's part of the pool; no columns where that is all of it."""
+    if subset_size < n_items:
+        return generator.random((n_sessions, subset_size))
+    if not is_controlled:
+        for _ in range(n_sessions):  # unused: what was simulated from a seed stays what it was
+            generator.random(n_items)
+    return np.empty((n_sessions, 0))

@@ -25,14 +25,12 @@ def chance_of(seed, session, item):
 
 
 @njit(cache=True, nogil=True)
-def _draw_subset(is_left, uniforms):
-    """Open a random subset of the items (partial Fisher–Yates shuffle)."""
-    n = is_left.shape[0]
-    order = np.arange(n)
+def _draw_subset(order, uniforms):
+    """Put a random subset at the front of `order` (partial Fisher–Yates shuffle)."""
+    n = order.shape[0]
     for k in range(uniforms.shape[0]):
         pick = k + int(uniforms[k] * (n - k))
         order[k], order[pick] = order[pick], order[k]
-        is_left[order[k]] = True
 
 
 @njit(cache=True, nogil=True)
@@ -42,23 +40,52 @@ def _lacking_area(given, shares, n_given):
 
 
 @njit(cache=True, nogil=True)
-def _find_best(ranked, is_left, area_of, area, acceptance, seed, session, best):
-    """Fill `best` with the most informative items that may be given, and say how many there are.
+def _may_be_given(j, is_left, area_of, area, acceptance, seed, session):
+    """``area < 0`` is any content area; an item is open to numbers below its acceptance."""
+    if not is_left[j] or (area >= 0 and area_of[j] != area):
+        return False
+    return acceptance[j] >= 1.0 or chance_of(seed, session, j) < acceptance[j]
 
-    ``area < 0`` is any content area. An item is open to the candidates whose number of it lies
-    below its ``acceptance (n_items,)``.
-    """
+
+@njit(cache=True, nogil=True)
+def _find_best(ranked, is_left, area_of, area, acceptance, seed, session, best):
+    """Fill `best` with the first ranked items that may be given, and say how many there are."""
     found = 0
     for j in ranked:
-        if not is_left[j] or (area >= 0 and area_of[j] != area):
-            continue
-        if acceptance[j] < 1.0 and chance_of(seed, session, j) >= acceptance[j]:
-            continue
-        best[found] = j
-        found += 1
-        if found == best.size:
-            break
+        if _may_be_given(j, is_left, area_of, area, acceptance, seed, session):
+            best[found] = j
+            found += 1
+            if found == best.size:
+                break
     return found
+
+
+@njit(cache=True, nogil=True)
+def _find_best_of(subset, values, is_left, area_of, area, acceptance, seed, session, best):
+    """As `_find_best`, by the `values` of a part of the pool; of equal ones the earlier in it."""
+    found = 0
+    for j in subset:
+        if found == best.size and values[j] <= values[best[found - 1]]:
+            continue
+        if not _may_be_given(j, is_left, area_of, area, acceptance, seed, session):
+            continue
+        slot = min(found, best.size - 1)
+        while slot > 0 and values[best[slot - 1]] < values[j]:
+            best[slot] = best[slot - 1]
+            slot -= 1
+        best[slot] = j
+        found = min(found + 1, best.size)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _find(ranked, subset, values, is_left, area_of, area, acceptance, seed, session, best):
+    """Find the best items of the pool, or of a session's part of it."""
+    if subset.size < ranked.size:
+        return _find_best_of(
+            subset, values, is_left, area_of, area, acceptance, seed, session, best
+        )
+    return _find_best(ranked, is_left, area_of, area, acceptance, seed, session, best)
 
 
 @njit(cache=True, nogil=True)
@@ -109,9 +136,9 @@ def run_sessions(
     all_open = np.ones(n_items)
     for s in prange(n_sessions):
         is_left = np.ones(n_items, np.bool_)
-        if subsets.shape[1]:
-            is_left[:] = False
-            _draw_subset(is_left, subsets[s])
+        order = np.arange(n_items)
+        _draw_subset(order, subsets[s])
+        subset = order[: subsets.shape[1]] if subsets.shape[1] else order
         best = np.empty(top, np.int64)
         given = np.zeros(area_shares.size)
         is_known = not np.isnan(starts[s])
@@ -124,13 +151,14 @@ def run_sessions(
             t = n_given
             node = min(max(round((eap - nodes[0]) / step), 0), n_nodes - 1)
             area = _lacking_area(given, area_shares, t) if area_shares.size else -1
-            row, open_to = ranked[node], acceptance[np.searchsorted(cuts, eap)]
-            found = _find_best(row, is_left, area_of, area, open_to, seed, s, best)
+            row, values = ranked[node], information[node]
+            open_to = acceptance[np.searchsorted(cuts, eap)]
+            found = _find(row, subset, values, is_left, area_of, area, open_to, seed, s, best)
             if found == 0 and area >= 0:
-                found = _find_best(row, is_left, area_of, -1, open_to, seed, s, best)
+                found = _find(row, subset, values, is_left, area_of, -1, open_to, seed, s, best)
             if found == 0:  # a test has to go on: an item that is shut rather than none
-                found = _find_best(row, is_left, area_of, -1, all_open, seed, s, best)
-            j = _draw(best, found, information[node], is_weighted, draws[s, t])
+                found = _find(row, subset, values, is_left, area_of, -1, all_open, seed, s, best)
+            j = _draw(best, found, values, is_weighted, draws[s, t])
             is_left[j] = False
             if area_shares.size:
                 given[area_of[j]] += 1.0
