@@ -27,7 +27,7 @@ Tell = Callable[[], None]
 _NEVER_SEEN = 1.1
 """What Sympson–Hetter multiplies the probability of an item by that nobody saw."""
 _FADING = 0.4
-"""The eligibility method's counts look back on 1/.4 of the cycles so far, in equal weights."""
+"""The eligibility method's counts look back on so many cycles for each one so far, and one more."""
 
 
 def unheard() -> None:
