@@ -92,7 +92,8 @@ night_acceptances = sa.Table(
 STATE_KEY = [calibration_states.c.partition, calibration_states.c.attempt]
 
 
-def _state_key() -> tuple[sa.Column[date], sa.Column[int]]:
+def state_key() -> tuple[sa.Column[date], sa.Column[int]]:
+    """Give columns that name a state, at the head of a table's primary key."""
     return (
         sa.Column("partition", sa.Date, primary_key=True),
         sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
@@ -102,7 +103,7 @@ def _state_key() -> tuple[sa.Column[date], sa.Column[int]]:
 state_scales = sa.Table(
     "state_scales",
     metadata,
-    *_state_key(),
+    *state_key(),
     sa.Column("position", sa.Integer, nullable=False, comment="Place in the bank's order."),
     sa.Column("scale", sa.Text, primary_key=True),
     sa.Column("fitted", sa.Boolean, nullable=False),
@@ -145,7 +146,7 @@ state_scales = sa.Table(
 state_windows = sa.Table(
     "state_windows",
     metadata,
-    *_state_key(),
+    *state_key(),
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
@@ -156,7 +157,7 @@ state_windows = sa.Table(
 state_folds = sa.Table(
     "state_folds",
     metadata,
-    *_state_key(),
+    *state_key(),
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
@@ -167,7 +168,7 @@ state_folds = sa.Table(
 state_items = sa.Table(
     "state_items",
     metadata,
-    *_state_key(),
+    *state_key(),
     sa.Column("position", sa.Integer, nullable=False, comment="Place in the bank's order."),
     *item_key(primary_key=True),
     sa.Column("parameters", FloatArray, nullable=False, comment="(3,) a, b, c."),
@@ -208,7 +209,7 @@ state_items = sa.Table(
 state_differences = sa.Table(
     "state_differences",
     metadata,
-    *_state_key(),
+    *state_key(),
     *item_key(primary_key=True),
     sa.Column("population_group", sa.Text, primary_key=True),
     sa.Column("reference_group", sa.Text, nullable=False, comment="The group it is compared with."),

@@ -3,13 +3,12 @@
 import sqlalchemy as sa
 
 from calibration_pipeline.store.tables.base import Float, FloatArray, item_key, metadata
-from calibration_pipeline.store.tables.calibration import STATE_KEY, state_evaluations
+from calibration_pipeline.store.tables.calibration import STATE_KEY, state_evaluations, state_key
 
 leak_watches = sa.Table(
     "leak_watches",
     metadata,
-    sa.Column("partition", sa.Date, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    *state_key(),
     sa.Column(
         "settings_digest", sa.Text, nullable=False, comment="SHA-256 of what detection rests on."
     ),
@@ -30,8 +29,7 @@ WATCH_KEY = [leak_watches.c.partition, leak_watches.c.attempt]
 leak_items = sa.Table(
     "leak_items",
     metadata,
-    sa.Column("partition", sa.Date, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    *state_key(),
     sa.Column("position", sa.Integer, nullable=False, comment="Place in the bank's order."),
     *item_key(primary_key=True),
     sa.Column("alarm_day", sa.Date, comment="Day of the alarm; null for none."),
@@ -60,8 +58,7 @@ leak_items = sa.Table(
 leak_detectors = sa.Table(
     "leak_detectors",
     metadata,
-    sa.Column("partition", sa.Date, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    *state_key(),
     *item_key(primary_key=True),
     sa.Column("share", sa.Integer, primary_key=True, autoincrement=False, comment="Its number."),
     sa.Column("position", sa.Integer, nullable=False, comment="Of the item, in the bank's order."),
