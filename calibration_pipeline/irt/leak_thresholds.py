@@ -39,6 +39,11 @@ TARGETING, TARGETING_SD, ABILITY_SD = 0.2, 0.5, 0.35
 spread; and the standard deviation of an ability given the session's other answers."""
 TIME_SD, TIME_MEAN_SE, SPEED_SD = 0.4, 0.03, 0.15
 _SEED = 1954
+_OF_USUAL_MODEL = {
+    False: (0.008261757338279926, 0.06934995755954322),
+    True: (0.027871038838815816, 0.12231043112335194),
+}
+"""`simulated_constants` of `LeakModel()`, without times and with (a test simulates them again)."""
 
 
 def usual_items(count: int, is_timed: bool, generator: np.random.Generator) -> ItemKnowledge:
@@ -62,9 +67,18 @@ def usual_items(count: int, is_timed: bool, generator: np.random.Generator) -> I
     )
 
 
-@lru_cache(maxsize=16)
 def false_alarm_constants(model: LeakModel, is_timed: bool) -> tuple[float, ...]:
-    """C of each share: false alarms per answer are C·exp(−threshold).
+    """C of each share: false alarms per answer are C·exp(−threshold)."""
+    usual = LeakModel()
+    # How the false alarms are divided over the shares changes the thresholds, not the constants.
+    if model.shares == usual.shares and replace(model, budgets=usual.budgets) == usual:
+        return _OF_USUAL_MODEL[is_timed]
+    return simulated_constants(model, is_timed)
+
+
+@lru_cache(maxsize=16)
+def simulated_constants(model: LeakModel, is_timed: bool) -> tuple[float, ...]:
+    """C of each share, simulated.
 
     A detector learns its item along the way, so that its errors lie between those of a usual item
     and none: the larger of the two constants is taken.

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from calibration_pipeline.store import urls
+from calibration_pipeline.store.float_arrays import FloatArrayDumper
 from calibration_pipeline.store.privileges import missing_privilege
 
 
@@ -57,14 +58,15 @@ def copy_rows(
     columns
         Names of the columns, in the order of the values of each row.
     rows
-        Python values; lists for arrays. They travel in PostgreSQL's binary format: floats arrive
-        bit by bit as they are, and arrays of them several times faster than as text.
+        Python values; lists for arrays, or NumPy's vectors for arrays of floats, which are much
+        faster. They travel in PostgreSQL's binary format: floats arrive bit by bit as they are.
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         qualified(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     types = [table.c[name].type.compile(connection.dialect).lower() for name in columns]
     with copying(connection, statement) as copy:
+        copy.cursor.adapters.register_dumper(None, FloatArrayDumper)
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from calibration_pipeline.records import LeakWatch
 from calibration_pipeline.store.copy import copy_rows
@@ -53,7 +54,7 @@ def write_leak_watch(
 
 
 def _item_rows(watch: LeakWatch, night: tuple[date, int]) -> Iterator[list[Any]]:
-    columns = [getattr(watch, name).tolist() for name in _ITEM_FIELDS]
+    columns = [_values(getattr(watch, name)) for name in _ITEM_FIELDS]
     for position, (key, *values) in enumerate(zip(watch.keys, *columns, strict=True)):
         yield [*night, position, *key, *values]
 
@@ -62,10 +63,16 @@ def _detector_rows(watch: LeakWatch, night: tuple[date, int]) -> Iterator[list[A
     item, share = np.nonzero(watch.log_ratio > 0)
     chosen = {name: getattr(watch, name)[item, share] for name in _DETECTOR_FIELDS}
     chosen["covariance"] = chosen["covariance"].reshape(len(item), 9)
-    columns = [values.tolist() for values in chosen.values()]
+    columns = [_values(values) for values in chosen.values()]
     rows = zip(item.tolist(), share.tolist(), *columns, strict=True)
     for position, number, *values in rows:
         yield [*night, *watch.keys[position], number, position, *values]
+
+
+def _values(column: NDArray[Any]) -> Sequence[Any]:
+    """Give a column's values by row: Python's, and vectors as they are."""
+    values: list[Any] = list(column) if column.ndim > 1 else column.tolist()
+    return values
 
 
 def read_leak_watch(engine: sa.Engine, partition: date, attempt: int) -> LeakWatch | None:

@@ -186,8 +186,7 @@ def _scale_state(row: sa.Row[Any]) -> ScaleState:
 
 def _item_rows(state: CalibrationState) -> Iterator[list[Any]]:
     vectors = [
-        getattr(state, name).reshape(-1, math.prod(shape)).tolist()
-        for name, shape in _VECTORS.items()
+        getattr(state, name).reshape(-1, math.prod(shape)) for name, shape in _VECTORS.items()
     ]
     scalars = [getattr(state, name).tolist() for name in _SCALARS]
     for position, (key, *values) in enumerate(zip(state.keys, *vectors, *scalars, strict=True)):

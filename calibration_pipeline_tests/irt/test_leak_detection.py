@@ -13,7 +13,11 @@ from calibration_pipeline.irt.leak_model import (
     knowledge_nodes,
     node_weights,
 )
-from calibration_pipeline.irt.leak_thresholds import alarm_thresholds, false_alarm_constants
+from calibration_pipeline.irt.leak_thresholds import (
+    alarm_thresholds,
+    false_alarm_constants,
+    simulated_constants,
+)
 from calibration_pipeline_tests.irt.leak_items import (
     EXACT,
     ONE_SHARE,
@@ -206,8 +210,19 @@ def test_thresholds_grow_with_traffic_and_with_what_is_asked_for():
     low = alarm_thresholds(model, np.array([1e5, 1e6, 1e6]), timed)
     np.testing.assert_allclose(low[1] - low[0], np.log(10), rtol=1e-12)
     assert (low[2] < low[1]).all()  # accuracy's ratio moves in smaller steps
-    false_alarm_constants.cache_clear()
-    assert alarm_thresholds(model, np.array([1e5, 1e6, 1e6]), timed).tobytes() == low.tobytes()
+
+
+@pytest.mark.parametrize("is_timed", [False, True])
+def test_the_usual_models_constants_are_the_simulated_ones(is_timed):
+    tabulated = false_alarm_constants(LeakModel(budgets=(0.5, 0.5)), is_timed)
+    np.testing.assert_allclose(tabulated, simulated_constants(LeakModel(), is_timed), rtol=1e-6)
+
+
+def test_another_models_constants_are_simulated():
+    other = LeakModel(shares=(0.3,), budgets=(1.0,))
+    (constant,) = false_alarm_constants(other, False)
+    usual = false_alarm_constants(LeakModel(), False)
+    assert usual[0] < constant < usual[1]  # larger shares move in larger steps
 
 
 @pytest.mark.parametrize(

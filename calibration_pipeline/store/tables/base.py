@@ -19,7 +19,7 @@ metadata = sa.MetaData(
 )
 
 Float = sa.Double
-FloatArray = postgresql.ARRAY(sa.Double)
+FloatArray = postgresql.ARRAY(sa.Double, dimensions=1)
 Moment = sa.DateTime(timezone=True)
 Json = postgresql.JSONB
 
