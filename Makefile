@@ -18,6 +18,9 @@ MADE := $(VENV)/.made
 CORE := $(VENV)/.core-installed
 FULL := $(VENV)/.full-installed
 STUDIES := $(VENV)/.studies-installed
+# Numba compiles a kernel in every process that begins before another has finished compiling it.
+COMPILED := $(VENV)/.kernels-compiled
+KERNELS := $(shell grep -rl --include='*.py' '@njit' calibration_pipeline)
 # The estimators that ours is compared with; one of them needs an older NumPy.
 PEERS_VENV := .venv-peers
 PEERS := $(PEERS_VENV)/.installed
@@ -39,10 +42,10 @@ demo: $(CORE)  ## Simulate a pool, calibrate 35 nights, print what happened
 ui: $(CORE)  ## Open Dagster on this machine's loopback address
 	@$(BIN)/calibrate ui
 
-test: $(FULL)  ## Run the tests
+test: $(COMPILED)  ## Run the tests
 	@$(PYTEST) $(BY_FILE) -m 'not slow'
 
-test-slow: $(FULL)  ## Run the tests that take minutes
+test-slow: $(COMPILED)  ## Run the tests that take minutes
 	@$(PYTEST) --dist worksteal -m slow
 
 faults: $(FULL)  ## Kill, cut off and starve a thousand nights; FAULTS=100 SEED=1 for another selection
@@ -85,6 +88,11 @@ $(FULL): $(REQUIREMENTS) | $(MADE)
 	@echo "Installing the pipeline, its tests' tools and PyTorch into $(VENV) (a few minutes the first time)"
 	@$(PIP) --editable '.[dev,bayes]'
 	@touch $(CORE) $@
+
+$(COMPILED): $(KERNELS) | $(FULL)
+	@echo "Compiling the numerical kernels (a minute or two the first time)"
+	@$(BIN)/python -m calibration_pipeline_tests.kernels
+	@touch $@
 
 $(STUDIES): $(REQUIREMENTS) | $(MADE)
 	@echo "Installing the pipeline and Matplotlib into $(VENV)"

@@ -3,12 +3,17 @@
 import os
 import signal
 
+import hypothesis
 import numba
 import pytest
 
 from calibration_pipeline_tests.database import database_url, embedded_server, once
 
 __all__ = ["database_url", "embedded_server", "once"]
+
+# No test measures time: an example that compiles a kernel, or waits for a core, has not failed.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 _MOST_WORKERS = 5
 _LONGEST_FILES = (

@@ -42,7 +42,7 @@ from calibration_pipeline_tests.simulated import adaptive_data, complete_data, d
     true_spread=st.sampled_from([0.4, 1.0, 1.4]),
     limit=st.integers(2, 40),
 )
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_the_objective_never_falls_from_cycle_to_cycle(
     seed, model, prior, population, true_spread, limit
 ):

@@ -30,7 +30,7 @@ cases = given(
     prior=st.sampled_from(["fixed", "learned"]),
     population=st.sampled_from([FIXED, FREE]),
 )
-few = settings(deadline=None, max_examples=15, derandomize=True)
+few = settings(max_examples=15, derandomize=True)
 
 
 def simulated(seed: int, model: str) -> ResponseData:

@@ -42,7 +42,7 @@ def maximize(counts, phi, free, has_guessing, precision, linear, steps=5) -> np.
     free=st.sampled_from([(1, 1, 1), (1, 1, 0), (0, 1, 0), (0, 0, 0)]),
     steps=st.integers(1, 8),
 )
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_a_step_never_lowers_the_objective_nor_leaves_the_bounds(
     seed, answers, prior_strength, free, steps
 ):

@@ -90,7 +90,7 @@ def test_the_ends_of_equateirts_chain_are_linked(
 
 
 @given(methods, slopes, intercepts, st.booleans(), st.integers(0, 1000))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_method_finds_a_known_change_of_scale(
     method: LinkingMethod, slope: float, intercept: float, is_symmetric: bool, seed: int
 ) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration_pipeline.irt.model import (
@@ -27,7 +27,6 @@ def test_internal_parameters_come_back(parameters):
 
 
 @given(items, abilities, st.sampled_from([1.0, 1.7]))
-@settings(deadline=None)
 def test_gradients_agree_with_finite_differences(parameters, theta, scaling):
     has_guessing = parameters[:, 2] > 0
     internal, step = to_internal(parameters), 1e-5
@@ -42,7 +41,6 @@ def test_gradients_agree_with_finite_differences(parameters, theta, scaling):
 
 
 @given(items, abilities)
-@settings(deadline=None)
 def test_information_is_the_squared_slope_over_the_variance(parameters, theta):
     p = response_probabilities(theta, parameters).item()
     slope = -probability_gradients(theta, parameters)[0, 1, 0]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -47,7 +47,6 @@ def test_weights_sum_to_one_in_every_cell_and_follow_the_regression():
 
 
 @given(mean=st.floats(-40.0, 40.0), sd=st.floats(0.2, 20.0))
-@settings(deadline=None)
 def test_weights_are_finite_however_far_away_the_population_is(mean, sd):
     log_weights = normal_log_weights(NODES, mean, sd)
     assert np.isfinite(log_weights).all()
@@ -162,7 +161,6 @@ def test_nonsense_is_refused(arguments, message):
 
 
 @given(mean=st.floats(-60.0, 60.0), sd=st.floats(0.2, 30.0))
-@settings(deadline=None)
 def test_wider_nodes_hold_the_configured_ones_at_the_same_distance(mean, sd):
     nodes = ability_nodes(Population(mean, sd), ONE, SETTINGS)
     np.testing.assert_allclose(np.diff(nodes), node_spacing(SETTINGS))

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -45,7 +45,6 @@ def test_no_prior_is_flat():
     mean=st.tuples(st.floats(-1.0, 1.0), st.floats(-3.0, 3.0)),
     log_sd=st.tuples(st.floats(-2.0, 1.0), st.floats(-2.0, 1.0)),
 )
-@settings(deadline=None)
 def test_updating_never_lowers_the_density(seed, mean, log_sd):
     items = some_items(seed)
     start = LearnedPrior.starting_at([0, 0, -1.6], [0.5, 1.5, 0.5])
@@ -71,7 +70,6 @@ def test_items_that_are_not_free_teach_nothing():
 
 
 @given(st.floats(0.5, 2.0), st.floats(-1.0, 1.0))
-@settings(deadline=None)
 def test_rescaling_moves_the_prior_with_the_items(slope, intercept):
     prior = LearnedPrior.starting_at([0.1, 0.3, -1.6], [0.5, 1.5, 0.5])
     items = some_items()
@@ -87,7 +85,6 @@ def test_rescaling_moves_the_prior_with_the_items(slope, intercept):
     intercept=st.floats(-2.0, 2.0),
     coordinates=st.sampled_from([[1, 1, 1], [1, 1, 0], [0, 1, 0]]),
 )
-@settings(deadline=None)
 def test_no_unit_of_the_scale_is_likelier_than_another(seed, slope, intercept, coordinates):
     """Items and prior moved together: the density over slope and intercept stays the same.
 

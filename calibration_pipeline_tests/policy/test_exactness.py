@@ -67,7 +67,7 @@ THE_FIRST_NIGHT_LATE = [(n, False) for n in (1, 2, 3, 4, 5, 6, 7, 0)]
 
 
 @pytest.mark.parametrize("reference", ["undisturbed", "undisturbed_unanchored"])
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, derandomize=True)
 @given(attempts=ATTEMPTS)
 @example(attempts=AN_OUTAGE)
 @example(attempts=A_REPEAT)

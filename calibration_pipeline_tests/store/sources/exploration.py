@@ -19,7 +19,6 @@ def examples(number: int) -> settings:
     """
     return settings(
         max_examples=number * max(_TIMES, 1),
-        deadline=None,
         derandomize=not _TIMES,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
