@@ -18,13 +18,13 @@ Columns = dict[str, list[str]]
 
 def earlier_revisions() -> list[str]:
     """Every revision before the newest one, oldest first."""
-    scripts = ScriptDirectory.from_config(schema._configuration()).walk_revisions()
+    scripts = ScriptDirectory.from_config(schema.alembic_configuration()).walk_revisions()
     return sorted(script.revision for script in scripts)[:-1]
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:
     """Bring an empty database to a revision."""
-    configuration = schema._configuration()
+    configuration = schema.alembic_configuration()
     with engine.begin() as connection:
         connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
         configuration.attributes["connection"] = connection

@@ -25,7 +25,7 @@ def march(day: int) -> date:
 def old(database_url: str) -> Iterator[sa.Engine]:
     """A database at revision 0008."""
     engine = open_engine(database_url)
-    configuration = schema._configuration()
+    configuration = schema.alembic_configuration()
     with engine.begin() as connection:
         connection.execute(sa.schema.CreateSchema(SCHEMA))
         configuration.attributes["connection"] = connection

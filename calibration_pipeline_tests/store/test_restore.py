@@ -185,7 +185,7 @@ def test_the_backup_of_an_older_version_is_brought_up_to_date(
     """As an older program wrote it: nothing in it but tables of revision 0009."""
     with fresh_database(embedded_server) as url:
         engine = open_engine(url)
-        configuration = schema._configuration()
+        configuration = schema.alembic_configuration()
         with engine.begin() as connection:
             connection.execute(sa.schema.CreateSchema(SCHEMA))
             configuration.attributes["connection"] = connection

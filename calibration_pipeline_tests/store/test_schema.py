@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from calibration_pipeline.errors import SchemaRevisionError
 from calibration_pipeline.store import schema
@@ -22,6 +23,11 @@ def test_the_migrations_build_what_the_tables_say(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_files_are_named_as_the_chain_of_revisions_goes() -> None:
+    chain = ScriptDirectory.from_config(schema.alembic_configuration()).walk_revisions()
+    assert schema.known_revisions() == [script.revision for script in chain][::-1]
 
 
 def test_migrating_twice_changes_nothing(engine: sa.Engine) -> None:
@@ -55,7 +61,7 @@ def test_a_downgrade_is_refused_and_changes_nothing(engine: sa.Engine) -> None:
 
 
 def _downgrade(engine: sa.Engine) -> None:
-    configuration = schema._configuration()
+    configuration = schema.alembic_configuration()
     with engine.begin() as connection:
         configuration.attributes["connection"] = connection
         command.downgrade(configuration, "base")
