@@ -83,26 +83,24 @@ def test_earlier_attempts_can_be_read_too(versions: sa.Engine) -> None:
     assert read_attempts(versions, 1, ()) == ()
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO", "COPY"])
-def test_a_stored_control_takes_no_further_rows(versions: sa.Engine, statement: str) -> None:
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_a_stored_control_takes_no_further_rows(versions: sa.Engine, is_copied: bool) -> None:
     """What engines draw with stays what was judged, whoever inserts."""
     write(versions, 1, scale_exposure(KEYS, cuts=()))
-    table = "calibration.exposure_control_items"
-    with (
-        pytest.raises((sa.exc.IntegrityError, psycopg.Error), match="takes no further rows"),
-        versions.begin() as connection,
-    ):
-        if statement == "COPY":
-            control_id = connection.scalar(sa.text(f"SELECT max(control_id) FROM {table}"))  # noqa: S608
-            ghost = [control_id, "ghost", 1, 0, 0.5, 0.1, 0.1]
-            copy_rows(connection, exposure_control_items, exposure_control_items.c.keys(), [ghost])
-        else:
-            connection.execute(
-                sa.text(
-                    f"INSERT INTO {table} SELECT control_id, 'ghost', content_version, level, "  # noqa: S608
-                    f"probability, simulated_rate, rate_without FROM {table} LIMIT 1"
-                )
-            )
+    table = exposure_control_items
+    with versions.begin() as connection:
+        control_id = connection.scalar(sa.select(sa.func.max(table.c.control_id)))
+    ghost = [control_id, "ghost", 1, 0, 0.5, 0.1, 0.1]
+
+    def add() -> None:
+        with versions.begin() as connection:
+            if is_copied:
+                copy_rows(connection, table, table.c.keys(), [ghost])
+            else:
+                connection.execute(sa.insert(table).values(ghost))
+
+    with pytest.raises((sa.exc.IntegrityError, psycopg.Error), match="takes no further rows"):
+        add()
     (found,) = read_exposure(versions, 1)
     assert len(found.keys) == len(KEYS)
 
