@@ -37,6 +37,17 @@ class PinnedExposure:
         control, _ = self._place(item_id)
         return int(np.searchsorted(control.cuts, theta))
 
+    def attempt(self, item_id: str) -> int:
+        """Give the number of the control that has the item; reports state it.
+
+        Raises
+        ------
+        BadInputError
+            The version controls no such item.
+        """
+        control, _ = self._place(item_id)
+        return control.attempt
+
     def probability(self, item_id: str, theta: float) -> float:
         """Give the probability with which an item is open at an ability estimate.
 

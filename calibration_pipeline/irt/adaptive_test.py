@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration_pipeline.irt.configuration import require
 from calibration_pipeline.irt.model import FloatArray
 from calibration_pipeline.irt.simulation import (
     Acceptance,
@@ -42,6 +43,13 @@ class AdaptiveTest:
     content: ContentAreas | None = None
     scaling_constant: float = 1.0
     cuts: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no candidate can be compared with, such as not-a-number."""
+        numbers = [*self.parameters.ravel(), self.scaling_constant, *self.cuts]
+        require(bool(np.isfinite(numbers).all()), "parameters, D and cuts must be finite")
+        require(self.scaling_constant > 0.0, "D must be above 0")
+        require(bool((np.diff(self.cuts) > 0.0).all()), "cuts must ascend")
 
     @property
     def n_items(self) -> int:

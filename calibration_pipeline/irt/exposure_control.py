@@ -6,7 +6,8 @@ what they reach is judged by candidates who had no part in that.
 Both methods are unconditional with one level of ability. With several, every level has rates of its
 own (Stocking & Lewis 1998). Rates are those of candidates by true ability, while a probability is
 looked up by the estimate, which starts in the middle: rates come near the maximum, and the
-verification says how near.
+verification says how near. A level is judged by its own candidates: the fewer it has, the further
+below the maximum the search aims, and the more chance explains.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from calibration_pipeline.irt.exposure_methods import (
     shares_of,
     unheard,
 )
-from calibration_pipeline.irt.model import FloatArray
+from calibration_pipeline.irt.model import BoolArray, FloatArray
 
 __all__ = [
     "AdaptiveTest",
@@ -32,13 +33,22 @@ __all__ = [
     "ReachedExposure",
     "SympsonHetter",
     "UnreachableRateError",
+    "chance_margin",
     "control_exposure",
+    "is_judged",
     "require_reachable",
     "verify",
 ]
 
-_SAFETY = 2.0
-"""Standard errors of a verified rate by which the eligibility method aims below the maximum."""
+_SAFETY = 3.0
+"""Standard errors of a verified rate by which the eligibility method aims below the maximum: about
+two of what chance moves it by, since the search has an error of the same size."""
+_LOWEST_AIM = 0.9
+"""Of the maximum: below it, precision would pay for too few candidates."""
+_CHANCE = 3.0
+"""Standard errors by which the worst of many items may come out above the maximum."""
+_MOST_CHANCE = 0.5
+"""Of the maximum: where chance explains more than that, there are too few candidates to judge."""
 
 
 class UnreachableRateError(ValueError):
@@ -53,6 +63,8 @@ class ReachedExposure:
     ----------
     candidates
         Simulated.
+    level_candidates
+        ``(n_levels,)`` of them in each level.
     rates
         ``(n_levels, n_items)`` share of a level's candidates that saw an item.
     overall_rates
@@ -64,6 +76,7 @@ class ReachedExposure:
     """
 
     candidates: int
+    level_candidates: FloatArray
     rates: FloatArray
     overall_rates: FloatArray
     mean_length: float
@@ -103,8 +116,16 @@ class ExposureControl:
         return self.reached.mean_sd / self.uncontrolled.mean_sd - 1.0
 
     def is_reached(self, tolerance: float) -> bool:
-        """Whether no item is seen by more than the maximum rate and `tolerance` of it."""
-        return self.reached.worst_rate <= self.maximum_rate * (1.0 + tolerance)
+        """Whether no item of any level is seen by more than the maximum rate and what is allowed.
+
+        That is `tolerance` of the maximum, or what chance explains among the level's candidates if
+        that is more. A level with too few candidates to tell is not reached.
+        """
+        counts = self.reached.level_candidates
+        margin = chance_margin(self.maximum_rate, counts)
+        allowed = self.maximum_rate + np.maximum(tolerance * self.maximum_rate, margin)
+        is_below = self.reached.rates.max(axis=1) <= allowed
+        return bool((is_below & is_judged(self.maximum_rate, counts)).all())
 
 
 def control_exposure(
@@ -138,11 +159,10 @@ def control_exposure(
         Rates sum to the test's length: so few items can't be below the maximum.
     """
     require_reachable(test, maximum_rate)
-    aim = maximum_rate
+    aim: FloatArray | float = maximum_rate
     if isinstance(method, ItemEligibility):
-        variance = maximum_rate * (1.0 - maximum_rate)
-        aim -= _SAFETY * float(np.sqrt(variance / verifying_candidates))
-    probability, cycles = method.search(test, max(aim, 0.9 * maximum_rate), generator, tell)
+        aim = _aims(test, maximum_rate, verifying_candidates, generator)
+    probability, cycles = method.search(test, aim, generator, tell)
     seed = int(generator.integers(2**63))
     outcomes = []
     for each in (probability, None):
@@ -162,11 +182,38 @@ def verify(
     seen, taken = test.seen(abilities, sessions), test.taken(abilities)
     return ReachedExposure(
         candidates,
+        taken,
         shares_of(seen, taken),
         seen.sum(axis=0) / candidates,
         float(sessions.length.mean()),
         float(sessions.final_sd.mean()),
     )
+
+
+def chance_margin(maximum_rate: float, candidates: FloatArray) -> FloatArray:
+    """Give how far above the maximum chance may put the worst item's rate; infinite for nobody."""
+    return _CHANCE * _standard_error(maximum_rate, candidates)
+
+
+def is_judged(maximum_rate: float, candidates: FloatArray) -> BoolArray:
+    """Whether so many candidates can tell a rate at the maximum from one well above it."""
+    return chance_margin(maximum_rate, candidates) <= _MOST_CHANCE * maximum_rate
+
+
+def _standard_error(rate: float, candidates: FloatArray) -> FloatArray:
+    spread = float(np.sqrt(rate * (1.0 - rate)))
+    counts = np.asarray(candidates, float)
+    error = spread / np.sqrt(np.maximum(counts, 1.0))
+    return np.where(counts > 0.0, error, np.inf)
+
+
+def _aims(
+    test: AdaptiveTest, maximum_rate: float, candidates: int, generator: np.random.Generator
+) -> FloatArray:
+    """Give the rates to search for, ``(n_levels, 1)``: lower where fewer candidates will judge."""
+    abilities = test.draw_abilities(candidates, generator.spawn(1)[0])
+    error = _standard_error(maximum_rate, test.taken(abilities))
+    return np.maximum(maximum_rate - _SAFETY * error, _LOWEST_AIM * maximum_rate)[:, None]
 
 
 def require_reachable(test: AdaptiveTest, maximum_rate: float) -> None:

@@ -10,7 +10,9 @@ sets the probability of item i to
     min(1, maximum rate · ε_i / α_i)
 
 where ε_i counts the candidates to whom it was open and α_i those who saw it, updated after every
-block of candidates, with old blocks fading. The counts average the noise away.
+block of candidates, with old blocks fading. As the best items are held back, others come forward
+that were seen by few until then; what was counted before holds them open. So counts look back on
+two blocks alone until the large ones at the end, which average the noise away.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration_pipeline.irt.adaptive_test import AdaptiveTest
+from calibration_pipeline.irt.configuration import require
 from calibration_pipeline.irt.model import FloatArray
 
 Tell = Callable[[], None]
@@ -26,8 +29,12 @@ Tell = Callable[[], None]
 
 _NEVER_SEEN = 1.1
 """What Sympson–Hetter multiplies the probability of an item by that nobody saw."""
-_FADING = 0.4
-"""The eligibility method's counts look back on so many cycles for each one so far, and one more."""
+_MEMORY = 2.0
+"""So many cycles the eligibility method's counts look back on, while rates still move."""
+_MOVING_SHARE = 0.7
+"""Of the cycles: while they last, rates move."""
+_GROWTH = 0.4
+"""So many more cycles the counts look back on for each one after that."""
 
 
 def unheard() -> None:
@@ -73,14 +80,24 @@ class SympsonHetter:
     floor: float = 0.02
     ceiling: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse what can't be iterated; not-a-number is none of it."""
+        require(self.cycles >= 1, "cycles must be 1 or more")
+        require(self.candidates >= 1, "candidates must be 1 or more")
+        require(0.0 < self.damping <= 1.0, "damping must lie above 0 and not above 1")
+        require(0.0 < self.floor <= self.ceiling <= 1.0, "0 < floor <= ceiling <= 1 must hold")
+
     def search(
         self,
         test: AdaptiveTest,
-        maximum_rate: float,
+        maximum_rate: FloatArray | float,
         generator: np.random.Generator,
         tell: Tell = unheard,
     ) -> tuple[FloatArray, tuple[ControlledCycle, ...]]:
-        """Give the probabilities after the last cycle, and the cycles."""
+        """Give the probabilities after the last cycle, and the cycles.
+
+        ``maximum_rate`` may be ``(n_levels, 1)``.
+        """
         probability = np.ones((len(test.cuts) + 1, test.n_items))
         cycles = []
         for _ in range(self.cycles):
@@ -108,14 +125,21 @@ class ItemEligibility:
 
     candidates: tuple[int, ...] = (500,) * 40 + (2000,) * 30 + (5000,) * 30
 
+    def __post_init__(self) -> None:
+        """Refuse cycles that nobody is simulated in."""
+        require(min(self.candidates, default=0) >= 1, "each cycle needs 1 candidate or more")
+
     def search(
         self,
         test: AdaptiveTest,
-        maximum_rate: float,
+        maximum_rate: FloatArray | float,
         generator: np.random.Generator,
         tell: Tell = unheard,
     ) -> tuple[FloatArray, tuple[ControlledCycle, ...]]:
-        """Give the probabilities after the last cycle, and the cycles."""
+        """Give the probabilities after the last cycle, and the cycles.
+
+        ``maximum_rate`` may be ``(n_levels, 1)``.
+        """
         shape = (len(test.cuts) + 1, test.n_items)
         probability, eligible, seen = np.ones(shape), np.zeros(shape), np.zeros(shape)
         cycles = []
@@ -124,12 +148,17 @@ class ItemEligibility:
             taken, now_seen = test.taken(abilities), test.seen(abilities, sessions)
             cycles.append(_cycle(candidates, shares_of(now_seen, taken), maximum_rate))
             tell()
-            kept = 1.0 - 1.0 / (1.0 + _FADING * number)
+            kept = 1.0 - 1.0 / self._memory(number)
             eligible = kept * eligible + taken[:, None] * probability
             seen = kept * seen + now_seen
             ratio = eligible / np.where(seen > 0.0, seen, 1.0)
             probability = np.where(seen > 0.0, np.minimum(1.0, maximum_rate * ratio), 1.0)
         return probability, tuple(cycles)
+
+    def _memory(self, number: int) -> float:
+        """Give how many cycles the counts look back on in the one with this number."""
+        settled = number - _MOVING_SHARE * len(self.candidates)
+        return _MEMORY + _GROWTH * max(0.0, settled)
 
 
 def shares_of(seen: FloatArray, taken: FloatArray) -> FloatArray:
@@ -137,5 +166,5 @@ def shares_of(seen: FloatArray, taken: FloatArray) -> FloatArray:
     return np.asarray(seen / np.maximum(taken, 1.0)[:, None])
 
 
-def _cycle(candidates: int, rates: FloatArray, maximum_rate: float) -> ControlledCycle:
+def _cycle(candidates: int, rates: FloatArray, maximum_rate: FloatArray | float) -> ControlledCycle:
     return ControlledCycle(candidates, float(rates.max()), int((rates > maximum_rate).sum()))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration_pipeline.irt import simulation_kernels
+from calibration_pipeline.irt.configuration import require
 from calibration_pipeline.irt.model import (
     BoolArray,
     FloatArray,
@@ -52,6 +53,13 @@ class SelectionRule:
     is_weighted: bool = False
     least_answers: int = 1
     enough_sd: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that no engine can follow; comparisons refuse not-a-number, too."""
+        require(min(self.answers, self.top, self.least_answers) >= 1, "items must be 1 or more")
+        require(0.0 < self.pool_share <= 1.0, "pool_share must lie above 0 and not above 1")
+        require(self.start_sd > 0.0, "start_sd must be above 0")
+        require(self.enough_sd >= 0.0, "enough_sd must be 0 or more")
 
 
 @dataclass(frozen=True)

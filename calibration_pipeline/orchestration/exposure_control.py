@@ -1,6 +1,6 @@
 """Exposure control of a night's version: found once, stored, and found again where it stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from calibration_pipeline.irt.exposure_control import UnreachableRateError
@@ -11,6 +11,7 @@ from calibration_pipeline.policy.exposure_control import (
     pools_of,
     stated_settings,
 )
+from calibration_pipeline.policy.exposure_shortfall import explain_shortfall
 from calibration_pipeline.records import ScaleExposure
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
@@ -28,21 +29,21 @@ class NightExposure:
     """
 
     controls: tuple[ScaleExposure, ...] = ()
-    unreachable: dict[str, str] | None = None
+    unreachable: dict[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
         """What somebody has to look at; the version stands whatever it is."""
         missed = [
-            f"the scale {c.scale}'s worst item is seen by {c.worst_rate:.1%} of candidates, not "
-            f"{c.maximum_rate:.1%}: the probabilities are stored and marked as not reaching it"
-            for c in self.controls
-            if not c.is_reached
+            f"exposure of the scale {control.scale} misses its maximum: "
+            f"{explain_shortfall(control)}; the probabilities are stored and marked as not "
+            "reaching it"
+            for control in self.controls
+            if not control.is_reached
         ]
         refused = [
-            f"exposure of the scale {scale} is not controlled: {why}; raise maximum_exposure_rate, "
-            "or give shorter tests"
-            for scale, why in (self.unreachable or {}).items()
+            f"exposure of the scale {scale} is not controlled: {why}"
+            for scale, why in self.unreachable.items()
         ]
         return missed + refused
 
@@ -54,20 +55,23 @@ def control_night(
     if configuration.exposure.method == "off":
         return NightExposure()
     manifest, bank = store.manifest_of(version), store.bank(night)
+    items = store.items_of(version)
     pools = pools_of(
-        store.items_of(version),
+        items,
         {bank.keys[j] for j in bank.is_retired.nonzero()[0]},
         manifest.population,
         manifest.scaling_constant,
         manifest.content_digest,
     )
-    found, unreachable = [], {}
+    empty = {item.scale for item in items} - {pool.scale for pool in pools}
+    unreachable = dict.fromkeys(sorted(empty), "every item of it is retired")
+    found = []
     standing = {control.scale: control for control in store.exposure_of(version)}
     for pool in pools:
         try:
             found.append(_control(store, night, version, pool, standing, configuration))
         except UnreachableRateError as error:
-            unreachable[pool.scale] = str(error)
+            unreachable[pool.scale] = f"{error}; raise maximum_exposure_rate, or give shorter tests"
     return NightExposure(tuple(found), unreachable)
 
 

@@ -11,7 +11,8 @@ from calibration_pipeline.policy.exposure_control import expected_rates
 from calibration_pipeline.records import FloatArray, ItemBank, ItemKey, ScaleExposure
 
 _STANDS_OUT = 4.0
-"""z from which a reported acceptance is off: among 2,400 items, by chance once in seven nights."""
+"""z from which a reported acceptance is off: among 2,400 items, by chance once in seven nights
+where counts are large; `credible_z` allows for small ones."""
 
 
 def of_observed(
@@ -72,14 +73,21 @@ def of_control(controls: Sequence[ScaleExposure], unreachable: dict[str, str]) -
     return shown
 
 
-def of_reports(reports: Sequence[ReportedAcceptance]) -> Metadata:
-    """What engines report of the probabilities that they drew with; nothing if none does."""
-    if not reports:
+def of_reports(reports: Sequence[ReportedAcceptance], unmatched: int) -> Metadata:
+    """What engines report of the probabilities that they drew with; nothing if none does.
+
+    Parameters
+    ----------
+    unmatched
+        Proposals by probabilities that are not in the store.
+    """
+    if not reports and not unmatched:
         return {}
-    off = [report for report in reports if abs(report.z) >= _STANDS_OUT]
-    worst = sorted(off, key=lambda report: -abs(report.z))[:ROWS]
+    off = [report for report in reports if abs(report.credible_z) >= _STANDS_OUT]
+    worst = sorted(off, key=lambda report: -abs(report.credible_z))[:ROWS]
     return {
         "reported proposals": sum(report.proposed for report in reports),
+        "reported proposals of no known control": unmatched,
         "items opened too often or too rarely": len(off),
         "acceptance by engines' reports": dg.MetadataValue.md(
             table(

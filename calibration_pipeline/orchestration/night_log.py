@@ -39,6 +39,10 @@ class NightLog:
         self.timings: dict[date, dict[str, float]] = defaultdict(dict)
         self.remarks: dict[date, tuple[str, ...]] = {}
 
+    def remark(self, night: date, *remarks: str) -> None:
+        """Note what somebody should look at."""
+        self.remarks[night] = (*self.remarks.get(night, ()), *remarks)
+
     def nights(self, step: str, days: Sequence[date]) -> Iterator[date]:
         """Yield the nights of a step, timing the work done on each."""
         for done, day in enumerate(days):

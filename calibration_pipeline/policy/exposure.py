@@ -41,7 +41,8 @@ class ReportedAcceptance:
     key
         The item.
     proposed, given
-        Candidates for whom it came up, and to whom of them it was open.
+        Candidates for whom it came up, each counted the first time, and to whom of them it was
+        open then.
     expected, sd
         Mean and standard deviation of `given` under the published probabilities.
     """
@@ -54,11 +55,27 @@ class ReportedAcceptance:
 
     @property
     def z(self) -> float:
-        """How far `given` is off, in standard deviations; infinite where none is possible."""
+        """How far `given` is off, in standard deviations; infinite where none is possible.
+
+        N(0, 1) if engines draw as they should: a candidate's number is independent of whether and
+        where the item comes up first. It isn't of what happens to that item later in the test.
+        """
+        return self._off_by(self.sd)
+
+    @property
+    def credible_z(self) -> float:
+        """The same with the margin of Bernstein's inequality: a few draws can't exaggerate it.
+
+        At least so far off is, whatever the counts, no more than exp(−z²/2) on either side.
+        """
+        margin = abs(self.given - self.expected) / 3.0 if self.sd > 0.0 else 0.0
+        return self._off_by(math.sqrt(self.sd**2 + margin))
+
+    def _off_by(self, unit: float) -> float:
         off = self.given - self.expected
         if abs(off) < 1e-9 * max(self.proposed, 1):
             return 0.0
-        return off / self.sd if self.sd > 0.0 else math.copysign(math.inf, off)
+        return off / unit if unit > 0.0 else math.copysign(math.inf, off)
 
 
 def reported_acceptance(
@@ -69,20 +86,15 @@ def reported_acceptance(
     Parameters
     ----------
     reports
-        Sums by version, item and level.
+        Sums by control, item and level.
     controls
-        Version → the controls of its scales. A report on what they don't hold is left out.
+        Version → its controls that reports name. A report on what they don't hold is left out:
+        `unmatched_proposals` counts it.
     """
-    opened = {
-        (version, key, level): float(control.probability[level, j])
-        for version, found in controls.items()
-        for control in found
-        for j, key in enumerate(control.keys)
-        for level in range(len(control.probability))
-    }
+    opened = _probabilities(controls)
     sums: dict[ItemKey, list[float]] = {}
     for report in reports:
-        p = opened.get((report.version, report.key, report.level))
+        p = opened.get(_place(report))
         if p is None:
             continue
         n = report.proposed
@@ -94,3 +106,29 @@ def reported_acceptance(
         ReportedAcceptance(key, int(proposed), int(given), expected, math.sqrt(variance))
         for key, (proposed, given, expected, variance) in sorted(sums.items())
     )
+
+
+def unmatched_proposals(
+    reports: Sequence[ItemProposals], controls: Mapping[int, Sequence[ScaleExposure]]
+) -> int:
+    """Count what was reported of controls, items or levels that there aren't."""
+    opened = _probabilities(controls)
+    return sum(report.proposed for report in reports if _place(report) not in opened)
+
+
+_Place = tuple[int, int, ItemKey, int]
+"""Version, attempt, item and level."""
+
+
+def _probabilities(controls: Mapping[int, Sequence[ScaleExposure]]) -> dict[_Place, float]:
+    return {
+        (version, control.attempt, key, level): float(control.probability[level, j])
+        for version, found in controls.items()
+        for control in found
+        for j, key in enumerate(control.keys)
+        for level in range(len(control.probability))
+    }
+
+
+def _place(report: ItemProposals) -> _Place:
+    return report.version, report.attempt, report.key, report.level

@@ -1,6 +1,7 @@
 """Settings of exposure control: how the test picks items, and how their exposure is held down."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from calibration_pipeline.irt.configuration import require
@@ -70,6 +71,8 @@ class ExposureConfiguration:
         for name in ("answers", "top", "least_answers", "iterations", "verifying_candidates"):
             require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         require(self.candidates >= 10, "candidates must be 10 or more")
+        numbers = (self.enough_sd, self.tolerance, *self.cuts)
+        require(all(map(isfinite, numbers)), "enough_sd, tolerance and cuts must be finite")
         for name in ("enough_sd", "tolerance"):
             require(getattr(self, name) >= 0, f"{name} must be 0 or more")
         require(self.least_answers <= self.answers, "least_answers must not be above answers")

@@ -5,12 +5,14 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from math import isfinite
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from calibration_pipeline.irt.adaptive_test import AdaptiveTest
+from calibration_pipeline.irt.configuration import require
 from calibration_pipeline.irt.exposure_control import control_exposure
 from calibration_pipeline.irt.exposure_methods import (
     ItemEligibility,
@@ -52,6 +54,17 @@ class ControlledPool:
     mean: float
     sd: float
     seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse abilities that can't be drawn.
+
+        Raises
+        ------
+        ValueError
+            The mean or the spread is no number, or the spread isn't above 0.
+        """
+        require(isfinite(self.mean) and isfinite(self.sd), "mean and sd must be finite")
+        require(self.sd > 0.0, "sd must be above 0")
 
 
 def pools_of(
@@ -208,10 +221,14 @@ def control_pool(
 
 def expected_rates(control: ScaleExposure) -> FloatArray:
     """Share of all candidates that should see each item, ``(n_items,)``, over levels of ability."""
+    return np.asarray(level_shares(control) @ control.rates)
+
+
+def level_shares(control: ScaleExposure) -> FloatArray:
+    """Share of the candidates that belongs to each level of ability, ``(n_levels,)``."""
     abilities = NormalDist(control.settings["mean"], control.settings["sd"])
     bounds = [0.0, *(abilities.cdf(cut) for cut in control.cuts), 1.0]
-    shares = np.array([high - low for low, high in pairwise(bounds)])
-    return np.asarray(shares @ control.rates)
+    return np.array([high - low for low, high in pairwise(bounds)])
 
 
 def _digest(value: object) -> str:

@@ -39,7 +39,9 @@ class ScaleExposure:
     cycles
         Of the search before it.
     is_reached
-        Whether no rate lies above the maximum by more than the tolerance.
+        Whether no rate lies above the maximum by more than the tolerance, or than chance explains.
+    attempt
+        Number under which the version has it, by scale; 0 until it is stored.
     """
 
     scale: str
@@ -57,6 +59,7 @@ class ScaleExposure:
     candidates: int
     cycles: int
     is_reached: bool
+    attempt: int = 0
 
     @property
     def worst_rate(self) -> float:
@@ -85,19 +88,20 @@ class ItemProposals:
 
     Attributes
     ----------
-    version
-        Whose probabilities it drew with.
+    version, attempt
+        Whose probabilities it drew with: the newest ones when the session began.
     key
         The item.
     level
-        Level of ability, from 0.
+        Level of ability, from 0, when it came up first.
     proposed
-        Draws: one for each candidate for whom the item came up.
+        Candidates for whom the item came up, each counted once, when it did first.
     given
-        How many of them opened it.
+        To how many of them it was open then.
     """
 
     version: int
+    attempt: int
     key: ItemKey
     level: int
     proposed: int

@@ -9,6 +9,9 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 464.0, 24.0, 252.0
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Distances that lines of the grid may have, as shares of the information."""
 _MOST_LINES = 6
+_WHOLE_PER_CENT = 0.01
+_RIGHT_FROM = 0.7
+"""Maximum rate from which its label stands to the left of its line, where there is room."""
 
 
 def trade_off_chart(points: Sequence[tuple[float, float]], wanted: float) -> str:
@@ -41,6 +44,8 @@ def trade_off_chart(points: Sequence[tuple[float, float]], wanted: float) -> str
         bottom=BOTTOM,
         wanted=across(wanted),
         wanted_rate=wanted,
+        wanted_is_right=wanted > _RIGHT_FROM,
+        decimals=0 if step >= _WHOLE_PER_CENT else 1,
         rows=[(up(k * step), k * step) for k in range(round(top / step) + 1)],
         columns=[(across(k / 5), k / 5) for k in range(6)],
         points=[(across(rate), up(lost), rate, lost) for rate, lost in points],

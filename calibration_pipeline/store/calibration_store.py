@@ -1,6 +1,6 @@
 """The store as a night sees it: one object for the database, the archive and the lock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -135,6 +135,12 @@ class CalibrationStore(AnswerStore):
     def exposure_of(self, version: int) -> tuple[ScaleExposure, ...]:
         """Read the newest exposure control of each scale of a version."""
         return exposure.read_exposure(self.engine, version)
+
+    def exposure_attempts(
+        self, version: int, attempts: Collection[int]
+    ) -> tuple[ScaleExposure, ...]:
+        """Read the exposure controls of a version that have these numbers."""
+        return exposure.read_attempts(self.engine, version, attempts)
 
     def write_exposure(self, partition: date, version: int, control: ScaleExposure) -> None:
         """Store an exposure control for the version of a night."""

@@ -3,6 +3,7 @@
 Light to import: test engines read it.
 """
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -95,15 +96,24 @@ def _item_rows(control_id: int, control: ScaleExposure) -> list[list[Any]]:
 
 def read_exposure(engine: sa.Engine, version: int) -> tuple[ScaleExposure, ...]:
     """Read the newest exposure control of each scale of a version; none if it has none."""
+    return _read(engine, sa.select(exposure_controls).distinct(exposure_controls.c.scale), version)
+
+
+def read_attempts(
+    engine: sa.Engine, version: int, attempts: Collection[int]
+) -> tuple[ScaleExposure, ...]:
+    """Read the exposure controls of a version that have these numbers, whatever the scale."""
+    is_asked_for = exposure_controls.c.attempt.in_(sorted(attempts))
+    return _read(engine, sa.select(exposure_controls).where(is_asked_for), version)
+
+
+def _read(
+    engine: sa.Engine, controls: sa.Select[tuple[Any, ...]], version: int
+) -> tuple[ScaleExposure, ...]:
     table = exposure_controls.c
-    newest = (
-        sa.select(exposure_controls)
-        .distinct(table.scale)
-        .where(table.version == version)
-        .order_by(table.scale, table.attempt.desc())
-    )
+    query = controls.where(table.version == version).order_by(table.scale, table.attempt.desc())
     with one_view(engine) as connection:
-        return tuple(_control(connection, row) for row in connection.execute(newest).all())
+        return tuple(_control(connection, row) for row in connection.execute(query).all())
 
 
 def _control(connection: sa.Connection, row: sa.Row[Any]) -> ScaleExposure:
@@ -119,6 +129,7 @@ def _control(connection: sa.Connection, row: sa.Row[Any]) -> ScaleExposure:
     values = np.array([item[3:] for item in found]).reshape(n_levels, n_items, 3)
     return ScaleExposure(
         **{name: getattr(row, name) for name in _PLAIN},
+        attempt=row.attempt,
         settings=row.settings,
         cuts=tuple(row.cuts),
         keys=tuple((item.item_id, item.content_version) for item in found[:n_items]),
@@ -129,19 +140,28 @@ def _control(connection: sa.Connection, row: sa.Row[Any]) -> ScaleExposure:
 
 
 def read_proposals(engine: sa.Engine, first: date, last: date) -> tuple[ItemProposals, ...]:
-    """Sum what engines reported for some days, both ends included, by version, item and level."""
+    """Sum what engines reported for some days, both ends included, by control, item and level."""
     table = item_proposals.c
-    key = (table.version, table.item_id, table.content_version, table.level)
+    key = (table.version, table.attempt, table.item_id, table.content_version, table.level)
     query = (
-        sa.select(*key, sa.func.sum(table.proposed), sa.func.sum(table.given))
+        sa.select(
+            *key,
+            sa.func.sum(table.proposed).label("all_proposed"),
+            sa.func.sum(table.given).label("all_given"),
+        )
         .where(table.day.between(first, last))
         .group_by(*key)
         .order_by(*key)
     )
     with engine.connect() as connection:
         return tuple(
-            ItemProposals(version, (item_id, content_version), level, int(proposed), int(given))
-            for version, item_id, content_version, level, proposed, given in connection.execute(
-                query
+            ItemProposals(
+                row.version,
+                row.attempt,
+                (row.item_id, row.content_version),
+                row.level,
+                int(row.all_proposed),
+                int(row.all_given),
             )
+            for row in connection.execute(query)
         )

@@ -38,7 +38,26 @@ def private_file(target: Path) -> Iterator[IO[bytes]]:
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise BadInputError(
-            f"{target} can't be written ({error.strerror or error}): "
-            "make room there, correct the folder's permissions, or choose another place"
-        ) from error
+        raise _unwritable(target, error) from error
+
+
+def require_writable(target: Path) -> None:
+    """Try whether `private_file` could begin, for work that would be lost if it couldn't.
+
+    Raises
+    ------
+    BadInputError
+        There is no such folder, or no file can be made in it.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> BadInputError:
+    return BadInputError(
+        f"{target} can't be written ({error.strerror or error}): "
+        "make room there, correct the folder's permissions, or choose another place"
+    )

@@ -107,7 +107,7 @@ def test_a_maximum_that_is_not_reached_ends_with_1_and_writes_nothing(
     options = ("--items", items, "--answers", 6, "--max-rate", 0.2, *SMALL, *hetter)
     result = calibrate("exposure", *options, "--out", tmp_path / "o.csv", "--json")
     assert result.exit_code == 1
-    assert "not 20.0%: take more --iterations" in result.stderr
+    assert "not 0.2: the search stopped too early, the pool could do it" in result.stderr
     assert "nothing was written" in result.stderr
     assert json.loads(result.stdout)["is_reached"] is False
     assert files(tmp_path) == before
@@ -141,6 +141,11 @@ def test_the_settings_are_the_defaults(
         (["--least-answers", 31], "least_answers must not be above answers"),
         (["--version", 1], "--version is of published versions"),
         (["--answers", 50, "--max-rate", 1], "a test of 50 items can't be drawn from 40"),
+        (["--max-rate", "nan"], "'--max-rate': nan is no finite number"),
+        (["--mean", "nan"], "'--mean': nan is no finite number"),
+        (["--cut", "nan"], "'--cut': nan is no finite number"),
+        (["--sd", "inf"], "'--sd': inf is no finite number"),
+        (["--tolerance", "inf"], "'--tolerance': inf is no finite number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -149,6 +154,40 @@ def test_what_cannot_be_meant_is_refused(
     result = calibrate("exposure", "--items", items, *options)
     assert result.exit_code == 2
     assert complaint in result.stderr
+
+
+def test_files_that_cannot_be_written_are_refused_before_anything_is_simulated(
+    calibrate: Calibrate, items: Path, tmp_path: Path
+) -> None:
+    def refused(*options: object) -> str:
+        result = calibrate("exposure", "--items", items, *options)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "Simulating" not in result.stderr
+        return result.stderr
+
+    nowhere, one = tmp_path / "nowhere" / "o.csv", tmp_path / "one"
+    for option in ("--out", "--plot"):
+        assert f"{nowhere} can't be written (No such file" in refused(option, nowhere)
+        assert "is a folder: name a file" in refused(option, tmp_path, "--force")
+    assert "can't hold two files" in refused("--out", one, "--plot", tmp_path / "." / "one")
+    assert files(tmp_path) == {"items.csv"}
+
+
+def test_a_level_without_candidates_is_not_reached(calibrate: Calibrate, items: Path) -> None:
+    options = ("--items", items, "--answers", 6, "--max-rate", 0.5, *SMALL, "--cut", 9)
+    result = calibrate("exposure", *options)
+    assert result.exit_code == 1
+    assert "level 1 (θ above 9), about 0 of 4,000 candidates, has too few" in result.stderr
+    assert "leaving out the cut at 9" in result.stderr
+
+
+def test_the_table_gives_rates_as_percentages(calibrate: Calibrate, items: Path) -> None:
+    options = ("--items", items, "--answers", 6, "--max-rate", 0.9, *SMALL)
+    shown = calibrate("exposure", *options).stdout
+    assert "90.00%" in shown
+    assert "(without control 100.00%)" in shown
+    assert "Content version" not in shown
+    assert "stored as attempt" not in shown
 
 
 @pytest.fixture
@@ -205,6 +244,18 @@ def test_what_is_not_reached_for_a_version_is_not_stored(
     result = on_database("exposure", "--answers", 6, "--max-rate", 0.2, *SMALL, *hetter)
     assert result.exit_code == 1
     assert read_exposure(version, 1) == ()
+
+
+def test_a_version_whose_items_are_all_retired_is_said_to_be(
+    on_database: Calibrate, version: sa.Engine
+) -> None:
+    for j in set(range(40)) - {7}:
+        record_decision(
+            version, (f"i{j}", 1), "retire", effective_from=NIGHT, reason="all", decided_by="a test"
+        )
+    result = on_database("exposure")
+    assert result.exit_code == 2
+    assert "every item of version 1 is retired, so no test can be drawn from it" in result.stderr
 
 
 def test_a_scale_or_a_version_that_is_not_there_is_named(

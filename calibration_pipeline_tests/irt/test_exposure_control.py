@@ -43,6 +43,77 @@ def test_eligibility_reaches_the_maximum_where_sympson_hetter_does_not_yet():
     assert hetter.cycles[-1].worst_rate < hetter.cycles[1].worst_rate
 
 
+@pytest.mark.parametrize("share", [2.0, 4.0])
+def test_maxima_near_the_lowest_possible_are_reached(share):
+    """Ranks of items have to be closed one after another; stale counts hold the next one open."""
+    generator = np.random.default_rng(1)
+    parameters = np.column_stack(
+        [generator.uniform(0.7, 2.0, 200), generator.normal(0.0, 1.2, 200), np.full(200, 0.2)]
+    )
+    test = AdaptiveTest(parameters, SelectionRule(2, 1.0, 5), normal)
+    rate = share * 2 / 200
+    found = control(test, ItemEligibility(), rate, candidates=60_000)
+    assert found.uncontrolled.worst_rate > 4.0 * rate
+    assert found.reached.worst_rate < rate * 1.07
+    assert found.is_reached(0.0)
+
+
+def test_a_level_is_judged_by_its_own_candidates():
+    """Of 1,000 about 23 lie above 2: no rate of theirs is known well enough."""
+    test = adaptive_test(cuts=(2.0,))
+    few, many = (control(test, ItemEligibility((200,) * 3), 0.3, n) for n in (1000, 40_000))
+    assert few.reached.level_candidates.sum() == 1000
+    assert few.reached.level_candidates[1] < 40
+    calm = np.full_like(few.reached.rates, 0.1)
+    assert not replace(few, reached=replace(few.reached, rates=calm)).is_reached(0.05)
+    assert replace(many, reached=replace(many.reached, rates=calm)).is_reached(0.05)
+    nobody = replace(many.reached, rates=calm, level_candidates=np.array([40_000.0, 0.0]))
+    assert not replace(many, reached=nobody).is_reached(10.0)
+
+
+def test_what_chance_explains_is_no_miss_and_more_is():
+    found = control(adaptive_test(), ItemEligibility((200,) * 3), 0.25, 10_000)
+    margin = 3.0 * np.sqrt(0.25 * 0.75 / 10_000)
+    for rate, is_reached in ((0.25 + 0.99 * margin, True), (0.25 + 1.01 * margin, False)):
+        reached = replace(found.reached, rates=np.full((1, 120), rate))
+        assert replace(found, reached=reached).is_reached(0.0) is is_reached
+
+
+def test_smaller_levels_aim_lower():
+    test = adaptive_test(cuts=(1.0,))
+    aimed = []
+
+    class Recording(ItemEligibility):
+        def search(self, test, maximum_rate, generator, tell):
+            aimed.append(maximum_rate)
+            return super().search(test, maximum_rate, generator, tell)
+
+    control(test, Recording((50,)), 0.25, 20_000)
+    below, above = 0.25 - aimed[0][:, 0]
+    assert below == pytest.approx(3.0 * np.sqrt(0.25 * 0.75 / (20_000 * 0.841)), rel=0.05)
+    assert above == pytest.approx(3.0 * np.sqrt(0.25 * 0.75 / (20_000 * 0.159)), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (SympsonHetter, {"damping": float("nan")}),
+        (SympsonHetter, {"floor": 0.5, "ceiling": 0.4}),
+        (SympsonHetter, {"cycles": 0}),
+        (ItemEligibility, {"candidates": ()}),
+        (ItemEligibility, {"candidates": (100, 0)}),
+        (SelectionRule, {"enough_sd": float("nan")}),
+        (SelectionRule, {"top": 0}),
+        (adaptive_test, {"cuts": (float("nan"),)}),
+        (adaptive_test, {"cuts": (1.0, 0.0)}),
+        (adaptive_test, {"scaling_constant": float("nan")}),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(kind, changes):
+    with pytest.raises(ValueError, match=r"must|needs"):
+        kind(**changes)
+
+
 def test_rates_sum_to_the_length_of_the_test():
     found = control(adaptive_test(), candidates=2000)
     for outcome in (found.reached, found.uncontrolled):

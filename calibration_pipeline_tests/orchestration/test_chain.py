@@ -42,6 +42,7 @@ CHECKS = {
     ("anchor_link", "linking_constants_are_within_bounds"),
     ("anchor_link", "no_sign_that_all_anchors_moved"),
     ("calibration_snapshot", "audit_passed"),
+    ("item_exposure", "exposure_controlled"),
 }
 
 

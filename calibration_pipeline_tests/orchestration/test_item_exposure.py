@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import dagster as dg
 import pytest
 
 from calibration_pipeline.definitions import open_dry_run_store
+from calibration_pipeline.errors import DatabaseUnavailableError
 from calibration_pipeline.orchestration import exposure_metadata
+from calibration_pipeline.orchestration.assets import item_exposure
+from calibration_pipeline.orchestration.assets.item_exposure import CONTROLLED
 from calibration_pipeline.orchestration.exposure_control import control_night
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.store.bank import record_decision
@@ -56,6 +60,15 @@ def shown(programme: Programme) -> dict[str, object]:
     return programme.materializations("item_exposure")[LAST.isoformat()]
 
 
+def check_passed(programme: Programme) -> bool:
+    """Whether the check passed when the asset was made last."""
+    events = programme.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("item_exposure"), CONTROLLED), limit=1
+    )
+    evaluation = events[0].event.dagster_event.asset_check_evaluation_data
+    return evaluation.passed
+
+
 def test_the_version_has_a_control_of_the_items_that_may_be_given(controlled: Programme) -> None:
     store = controlled.store()
     assert store.current_version() == VERSION
@@ -86,6 +99,7 @@ def test_the_night_shows_what_is_reached_and_what_is_seen(controlled: Programme)
     first = str(metadata["most seen items"]).splitlines()[2].split("|")
     assert [cell.strip()[-1] for cell in first[2:5]] == ["%"] * 3
     assert "reported proposals" not in metadata
+    assert check_passed(controlled)
 
 
 def test_the_same_night_again_writes_nothing_new_and_compares_what_engines_report(
@@ -93,8 +107,8 @@ def test_the_same_night_again_writes_nothing_new_and_compares_what_engines_repor
 ) -> None:
     insert = """
         INSERT INTO calibration.item_proposals
-            (report_id, day, version, item_id, content_version, proposed, given)
-        SELECT 'r', :day, version, item_id, content_version, 1000,
+            (report_id, day, version, attempt, item_id, content_version, proposed, given)
+        SELECT 'r', :day, version, attempt, item_id, content_version, 1000,
                CASE WHEN item_id = :one THEN 1000 ELSE round(1000 * probability) END
         FROM calibration.current_exposure
     """
@@ -127,6 +141,7 @@ def test_a_maximum_that_cannot_be_kept_holds_nothing_up(controlled: Programme) -
     assert impossible.store().exposure_of(VERSION + 1) == ()
     metadata = shown(impossible)
     assert "8/149 = 0.054, above the maximum of 0.05" in str(metadata["not controlled"])
+    assert not check_passed(impossible)
     assert "highest exposure rate" in metadata
     assert "worst rate" not in metadata
 
@@ -146,6 +161,59 @@ def test_a_search_that_falls_short_is_stored_and_says_so(controlled: Programme) 
     (stored,) = short.store().exposure_of(1)
     assert not stored.is_reached
     (warning,) = found.warnings
-    assert "of candidates, not 20.0%" in warning
+    assert "of candidates, not 0.2: the search stopped too early" in warning
     metadata = exposure_metadata.of_control(found.controls, {})
     assert "| NO |" in str(metadata["control"])
+
+
+def test_a_failure_costs_the_night_neither_its_page_nor_its_version(
+    controlled: Programme,
+) -> None:
+    """A column is gone, as in a database that somebody changed: nothing foresees it."""
+    controlled.execute(
+        "ALTER TABLE calibration.exposure_controls RENAME COLUMN mean_sd TO mean_sd_gone"
+    )
+    try:
+        night = controlled.night(LAST)
+    finally:
+        controlled.execute(
+            "ALTER TABLE calibration.exposure_controls RENAME COLUMN mean_sd_gone TO mean_sd"
+        )
+    assert "exposure control failed:" in str(shown(controlled)["failed"])
+    assert not check_passed(controlled)
+    assert "page" in controlled.materializations("nightly_report")[LAST.isoformat()]
+    assert night.outcome == "completed"
+    assert "exposure control failed:" in night.reason
+
+
+def test_what_another_run_may_mend_is_raised(controlled: Programme) -> None:
+    """Otherwise a database that is restarting would leave the night without control."""
+    with controlled.store() as store:
+        state = store.state(LAST)
+
+        def lost(*_: object) -> None:
+            raise DatabaseUnavailableError("the database is gone: start it")
+
+        store.version_of = lost
+        with pytest.raises(DatabaseUnavailableError):
+            item_exposure.tonight(
+                dg.build_asset_context(), store, state, controlled.settings.policy
+            )
+
+
+def test_a_scale_whose_items_are_all_retired_is_named(controlled: Programme) -> None:
+    store = controlled.store()
+    with store:
+        for item in store.items_of(1)[1:]:
+            record_decision(
+                controlled.engine,
+                item.key,
+                "retire",
+                effective_from=LAST,
+                reason="all",
+                decided_by="a test",
+            )
+        found = control_night(store, LAST, VERSION, controlled.settings.policy)
+    assert found.controls == ()
+    (warning,) = found.warnings
+    assert "scale main is not controlled: every item of it is retired" in warning

@@ -1,6 +1,5 @@
 """Which items are controlled for whom; observed and reported exposure against what was meant."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from calibration_pipeline.irt.exposure_control import UnreachableRateError
 from calibration_pipeline.irt.exposure_methods import ItemEligibility, SympsonHetter
 from calibration_pipeline.irt.exposure_trade_off import trade_offs
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.exposure import observed_exposure, reported_acceptance
+from calibration_pipeline.policy.exposure import observed_exposure
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.exposure_control import (
     ControlledPool,
@@ -22,7 +21,6 @@ from calibration_pipeline.policy.exposure_control import (
     stated_settings,
     steps_of,
 )
-from calibration_pipeline.records import ItemProposals
 from calibration_pipeline_tests.policy.days import Session, make_day
 from calibration_pipeline_tests.simulated import draw_items, make_bank
 from calibration_pipeline_tests.store.examples import scale_exposure, snapshot_items
@@ -132,11 +130,21 @@ def test_a_pool_that_is_smaller_than_a_test_is_refused():
         ({"damping": 0.0}, "damping must lie above 0"),
         ({"floor": 0.5, "ceiling": 0.4}, "floor and ceiling"),
         ({"candidates": 9}, "candidates must be 10 or more"),
+        ({"cuts": (float("nan"),)}, "must be finite"),
+        ({"tolerance": float("inf")}, "must be finite"),
+        ({"enough_sd": float("nan")}, "enough_sd"),
+        ({"damping": float("nan")}, "damping must lie above 0"),
     ],
 )
 def test_settings_without_a_test_are_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         ExposureConfiguration(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"mean": float("nan")}, {"sd": 0.0}, {"sd": float("inf")}])
+def test_abilities_that_cannot_be_drawn_are_refused(changes):
+    with pytest.raises(ValueError, match="sd must be"):
+        pool(**changes)
 
 
 def test_control_needs_a_maximum():
@@ -167,19 +175,3 @@ def test_observed_exposure_is_the_share_of_sessions_that_saw_an_item():
         make_day([Session([1, 2], [1, 0], "ann"), Session([0], [1], "eve")]),
     ]
     assert observed_exposure(days, bank).tolist() == [0.5, 0.75, 0.25, 0.0]
-
-
-def test_reports_are_compared_with_the_probability_of_their_version_and_level():
-    control = scale_exposure([("i0", 1), ("i1", 1)], cuts=(0.0,))
-    control.probability[:] = [[0.5, 1.0], [0.1, 1.0]]
-    reports = [
-        ItemProposals(3, ("i0", 1), 0, 100, 80),
-        ItemProposals(3, ("i0", 1), 1, 100, 10),
-        ItemProposals(3, ("i1", 1), 1, 50, 49),
-        ItemProposals(3, ("i1", 1), 2, 50, 1),
-        ItemProposals(4, ("i1", 1), 0, 50, 1),
-    ]
-    first, second = reported_acceptance(reports, {3: [control]})
-    assert (first.key, first.proposed, first.given, first.expected) == (("i0", 1), 200, 90, 60.0)
-    assert first.z == pytest.approx(30.0 / math.sqrt(25.0 + 9.0))
-    assert (second.proposed, second.z) == (50, -math.inf)

@@ -21,7 +21,17 @@ def test_points_stand_where_the_axes_say():
         (RIGHT, BOTTOM),
     ]
     labels = ["".join(text.itertext()) for text in image.iter(f"{SVG}text")]
-    assert {"0.0%", "5.0%", "20.0%", "0%", "100%", "maximum 20.0%"} <= set(labels)
+    assert {"0%", "5%", "20%", "100%", "maximum 20.0%"} <= set(labels)
+    image, _ = drawn([(0.5, 0.009), (1.0, 0.0)])
+    assert "0.5%" in {"".join(text.itertext()) for text in image.iter(f"{SVG}text")}
+
+
+def test_the_label_of_a_high_maximum_stays_within_the_image():
+    image, _ = drawn([(0.95, 0.1), (1.0, 0.0)], wanted=0.95)
+    (label,) = (
+        text for text in image.iter(f"{SVG}text") if "maximum 95" in "".join(text.itertext())
+    )
+    assert label.get("text-anchor") == "end"
 
 
 def test_nothing_lost_is_drawn_too():

@@ -75,7 +75,8 @@ def _go_on_counting(connection: sa.Connection, table: str) -> None:
 
 
 def _rows(driver: psycopg.Connection[Any], table: str, names: list[str]) -> Iterator[bytes]:
-    key = [c.name for c in metadata.tables[f"{SCHEMA}.{table}"].primary_key] or names
+    primary_key = metadata.tables[f"{SCHEMA}.{table}"].primary_key
+    key = [c.name for c in primary_key if c.name in names] or names
     query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)").format(
         sql.SQL(", ").join(map(sql.Identifier, names)),
         sql.Identifier(SCHEMA, table),

@@ -12,8 +12,15 @@ import sqlalchemy as sa
 from calibration_pipeline.errors import SchemaRevisionError
 from calibration_pipeline.records import ItemProposals, ScaleExposure
 from calibration_pipeline.store import states
+from calibration_pipeline.store.copy import copy_rows
 from calibration_pipeline.store.engine import open_engine
-from calibration_pipeline.store.exposure import read_exposure, read_proposals, write_exposure
+from calibration_pipeline.store.exposure import (
+    read_attempts,
+    read_exposure,
+    read_proposals,
+    write_exposure,
+)
+from calibration_pipeline.store.tables import exposure_control_items
 from calibration_pipeline_tests.store.examples import (
     NIGHT,
     scale_exposure,
@@ -42,6 +49,7 @@ def same(found: ScaleExposure, written: ScaleExposure) -> bool:
     return all(
         np.array_equal(getattr(found, field.name), getattr(written, field.name))
         for field in fields(ScaleExposure)
+        if field.name != "attempt"
     )
 
 
@@ -62,6 +70,39 @@ def test_the_newest_attempt_of_each_scale_counts(versions: sa.Engine) -> None:
     alpha, main = read_exposure(versions, 1)
     assert same(alpha, other)
     assert same(main, second)
+    assert [control.attempt for control in (alpha, main)] == [1, 2]
+
+
+def test_earlier_attempts_can_be_read_too(versions: sa.Engine) -> None:
+    first = scale_exposure(KEYS)
+    for factor in (1.0, 0.5, 0.25):
+        write(versions, 1, replace(first, probability=first.probability * factor))
+    found = read_attempts(versions, 1, {1, 3, 8})
+    assert [control.attempt for control in found] == [3, 1]
+    assert same(found[1], first)
+    assert read_attempts(versions, 1, ()) == ()
+
+
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_a_stored_control_takes_no_further_rows(versions: sa.Engine, is_copied: bool) -> None:
+    """What engines draw with stays what was judged, whoever inserts."""
+    write(versions, 1, scale_exposure(KEYS, cuts=()))
+    table = exposure_control_items
+    with versions.begin() as connection:
+        control_id = connection.scalar(sa.select(sa.func.max(table.c.control_id)))
+    ghost = [control_id, "ghost", 1, 0, 0.5, 0.1, 0.1]
+
+    def add() -> None:
+        with versions.begin() as connection:
+            if is_copied:
+                copy_rows(connection, table, table.c.keys(), [ghost])
+            else:
+                connection.execute(sa.insert(table).values(ghost))
+
+    with pytest.raises((sa.exc.IntegrityError, psycopg.Error), match="takes no further rows"):
+        add()
+    (found,) = read_exposure(versions, 1)
+    assert len(found.keys) == len(KEYS)
 
 
 def rows(engine: sa.Engine, query: str) -> list[tuple[Any, ...]]:
@@ -95,7 +136,8 @@ def test_a_control_is_written_whole_or_not_at_all(versions: sa.Engine) -> None:
 
 
 def report(engine: sa.Engine, **changes: Any) -> None:
-    row = {"report_id": "a", "day": NIGHT, "version": 1, "level": 0, "proposed": 10, "given": 3}
+    row = {"report_id": "a", "day": NIGHT, "version": 1, "attempt": 1, "level": 0}
+    row |= {"proposed": 10, "given": 3}
     row |= {"item_id": KEYS[0][0], "content_version": KEYS[0][1]} | changes
     statement = sa.text(
         f"INSERT INTO calibration.item_proposals ({', '.join(row)}) "  # noqa: S608 - a test's
@@ -110,9 +152,14 @@ def test_reports_add_up_within_their_days(versions: sa.Engine) -> None:
     report(versions, report_id="b", proposed=7, given=7)
     report(versions, report_id="b", level=1, proposed=1, given=0)
     report(versions, report_id="c", day=NIGHT + timedelta(days=1), proposed=5, given=5)
-    same_day = (ItemProposals(1, KEYS[0], 0, 17, 10), ItemProposals(1, KEYS[0], 1, 1, 0))
+    report(versions, report_id="b", attempt=2, proposed=4, given=4)
+    same_day = (
+        ItemProposals(1, 1, KEYS[0], 0, 17, 10),
+        ItemProposals(1, 1, KEYS[0], 1, 1, 0),
+        ItemProposals(1, 2, KEYS[0], 0, 4, 4),
+    )
     assert read_proposals(versions, NIGHT, NIGHT) == same_day
-    (both, _) = read_proposals(versions, NIGHT, NIGHT + timedelta(days=1))
+    (both, *_) = read_proposals(versions, NIGHT, NIGHT + timedelta(days=1))
     assert (both.proposed, both.given) == (22, 15)
     assert read_proposals(versions, date(2020, 1, 1), NIGHT - timedelta(days=1)) == ()
 

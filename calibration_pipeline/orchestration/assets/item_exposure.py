@@ -7,12 +7,20 @@ import dagster as dg
 from calibration_pipeline.orchestration import exposure_metadata, metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.exposure_control import NightExposure, control_night
+from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.orchestration.retries import is_passing
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.exposure import observed_exposure, reported_acceptance
+from calibration_pipeline.policy.exposure import (
+    observed_exposure,
+    reported_acceptance,
+    unmatched_proposals,
+)
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
+
+CONTROLLED = "exposure_controlled"
 
 
 def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -22,6 +30,13 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         partitions,
         kinds={"python", "postgres"},
         deps=[dg.AssetDep("calibration_snapshot")],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONTROLLED,
+                asset="item_exposure",
+                description="Every item is held down to the maximum rate, where a method is set.",
+            )
+        ],
     )
     def item_exposure(
         context: dg.AssetExecutionContext,
@@ -34,24 +49,59 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         Share of the window's sessions that saw each item, against the highest rate wanted. With a
         method of exposure control, each item of the version just published gets the probability
         with which engines may give it, found by simulation. A maximum that can't be reached is
-        said, and holds nothing up.
+        said, and holds nothing up; nor does a failure, which fails the check and is named.
         """
+        troubles: dict[str, str] = {}
         for night in night_log.nights("item_exposure", partition_days(context)):
             state, reason = accepted_state(store, night)
             if state is None:
                 shown = metadata.skipped(reason)
             else:
-                version = store.version_of(state)
-                found = NightExposure()
-                if version is not None:
-                    found = control_night(store, night, version, configuration)
-                for warning in found.warnings:
-                    context.log.warning(f"{night}: {warning}")
-                shown = _metadata(store, state, found, configuration)
+                shown, warnings = tonight(context, store, state, configuration)
+                if warnings:
+                    troubles[night.isoformat()] = "; ".join(warnings)
+                    night_log.remark(night, *warnings)
             context.add_asset_metadata(shown, partition_key=night.isoformat())
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=CONTROLLED,
+                    passed=not troubles,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata=troubles,
+                )
+            ]
+        )
 
     return item_exposure
+
+
+def tonight(
+    context: dg.AssetExecutionContext,
+    store: CalibrationStore,
+    state: CalibrationState,
+    configuration: CalibrationConfiguration,
+) -> tuple[metadata.Metadata, list[str]]:
+    """Control a night's version, and give what to show and what to warn of.
+
+    What another run may mend is raised, so that there is one; nothing else may cost the night its
+    page, which comes after this step.
+    """
+    try:
+        version = store.version_of(state)
+        found = NightExposure()
+        if version is not None:
+            found = control_night(store, state.partition, version, configuration)
+        shown, warnings = _metadata(store, state, found, configuration), found.warnings
+    except Exception as error:
+        if is_passing(error):
+            raise
+        context.log.exception(f"{state.partition}: exposure control failed")
+        failure = f"exposure control failed: {in_one_line(error)}"
+        return {"failed": failure}, [failure]
+    for warning in warnings:
+        context.log.warning(f"{state.partition}: {warning}")
+    return shown, warnings
 
 
 def _metadata(
@@ -67,13 +117,19 @@ def _metadata(
         **exposure_metadata.of_observed(
             rates, bank, configuration.maximum_exposure_rate, found.controls
         ),
-        **exposure_metadata.of_control(found.controls, found.unreachable or {}),
+        **exposure_metadata.of_control(found.controls, found.unreachable),
         **_of_reports(store, [day for day, _, _ in state.window]),
     }
 
 
 def _of_reports(store: CalibrationStore, days: list[date]) -> metadata.Metadata:
     reports = store.item_proposals(min(days), max(days)) if days else ()
-    versions = {report.version for report in reports}
-    controls = {version: store.exposure_of(version) for version in versions}
-    return exposure_metadata.of_reports(reported_acceptance(reports, controls))
+    attempts: dict[int, set[int]] = {}
+    for report in reports:
+        attempts.setdefault(report.version, set()).add(report.attempt)
+    controls = {
+        version: store.exposure_attempts(version, named) for version, named in attempts.items()
+    }
+    return exposure_metadata.of_reports(
+        reported_acceptance(reports, controls), unmatched_proposals(reports, controls)
+    )

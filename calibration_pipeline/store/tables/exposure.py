@@ -87,6 +87,13 @@ item_proposals = sa.Table(
         comment="The engine's own; a report that is sent twice counts once.",
     ),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "attempt",
+        sa.Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="Of the exposure control whose probabilities were drawn with.",
+    ),
     *item_key(primary_key=True),
     sa.Column(
         "level",
@@ -94,11 +101,18 @@ item_proposals = sa.Table(
         primary_key=True,
         autoincrement=False,
         server_default="0",
-        comment="Of ability, from 0.",
+        comment="Of ability, from 0, when it came up first.",
     ),
     sa.Column("day", sa.Date, nullable=False, comment="Local day of the sessions."),
-    sa.Column("proposed", sa.BigInteger, nullable=False, comment="Candidates it came up for."),
-    sa.Column("given", sa.BigInteger, nullable=False, comment="Of them, those it was open to."),
+    sa.Column(
+        "proposed",
+        sa.BigInteger,
+        nullable=False,
+        comment="Candidates it came up for, each counted the first time alone.",
+    ),
+    sa.Column(
+        "given", sa.BigInteger, nullable=False, comment="Of them, those it was open to then."
+    ),
     recorded_at(),
     sa.ForeignKeyConstraint(
         ["version", "item_id", "content_version"],

@@ -9,6 +9,7 @@ import click
 
 from calibration_pipeline.errors import BadInputError, ExposureNotReachedError
 from calibration_pipeline.interfaces.cli.console import json_option, progress, say
+from calibration_pipeline.interfaces.cli.exposure.options import FiniteRange, require_usable
 from calibration_pipeline.interfaces.cli.exposure.settings import configured_exposure
 from calibration_pipeline.interfaces.cli.exposure.showing import (
     document_of,
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _POSITIVE = click.IntRange(min=1)
-_SHARE = click.FloatRange(0, 1, min_open=True)
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
-_FROM_0 = click.FloatRange(min=0)
+_SHARE = FiniteRange(0, 1, min_open=True)
+_ABOVE_0 = FiniteRange(min=0, min_open=True)
+_FROM_0 = FiniteRange(min=0)
+_NUMBER = FiniteRange()
 _SETTING = "[default: the setting]"
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -54,10 +56,10 @@ _OPTIONS = (
     click.option(
         "--least-answers", type=_POSITIVE, help=f"But not before so many items. {_SETTING}"
     ),
-    click.option("--mean", type=float, help="Of the abilities. [default: the version's, or 0]"),
+    click.option("--mean", type=_NUMBER, help="Of the abilities. [default: the version's, or 0]"),
     click.option("--sd", type=_ABOVE_0, help="Of the abilities. [default: the version's, or 1]"),
     click.option(
-        "--cut", "cuts", type=float, multiple=True,
+        "--cut", "cuts", type=_NUMBER, multiple=True,
         help=f"Between two levels of ability with rates of their own; repeatable. {_SETTING}",
     ),
     click.option(
@@ -105,7 +107,7 @@ def exposure(
 
     Example: calibrate exposure --max-rate 0.2 --answers 30 --dry-run
     """
-    _refuse_existing([out, plot], force)
+    require_usable([file for file in (out, plot) if file is not None], force)
     configuration, rate = configured_exposure(options)
     source = version_source(options) if options["items"] is None else file_source(options)
     started = time.perf_counter()
@@ -119,24 +121,15 @@ def exposure(
     document = document_of(control, source, attempt)
     show(document | {"seconds": time.perf_counter() - started}, as_json)
     if not control.is_reached:
-        raise ExposureNotReachedError(
-            f"the worst item is seen by {control.worst_rate:.1%} of candidates, not "
-            f"{rate:.1%}: {_remedy(configuration)}; nothing was written"
-        )
+        from calibration_pipeline.policy.exposure_shortfall import explain_shortfall
+
+        raise ExposureNotReachedError(f"{explain_shortfall(control)}; nothing was written")
     if out is not None:
         write_probabilities(out, control)
         say(f"Probabilities: {out}")
     if plot is not None:
         write_chart(plot, source, configuration, rate)
         say(f"Chart: {plot}")
-
-
-def _refuse_existing(files: list[Path | None], force: bool) -> None:
-    for file in files:
-        if file is not None and file.exists() and not force:
-            raise BadInputError(
-                f"{file} exists: choose another place, or add --force to replace it"
-            )
 
 
 def _found(
@@ -151,11 +144,3 @@ def _found(
             return control_pool(source.pool, configuration, rate, reporter.advance)
         except UnreachableRateError as error:
             raise BadInputError(f"{error}: allow a higher --max-rate or fewer --answers") from None
-
-
-def _remedy(configuration: ExposureConfiguration) -> str:
-    if configuration.method == "sympson-hetter":
-        return "take more --iterations, or --method eligibility, which needs no tuning"
-    if configuration.cuts:
-        return "take fewer --cut, or a lower --max-rate: levels are known by estimates alone"
-    return "the pool can hardly give such tests; allow a higher --max-rate or fewer --answers"

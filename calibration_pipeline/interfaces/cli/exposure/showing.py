@@ -67,10 +67,38 @@ def show(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    print_facts("Exposure control", {k: v for k, v in document.items() if k != "most_seen"})
-    headings = {"probability": "Open with", "rate": "Seen by", "rate_without": "Without"}
-    keys = {"item_id": "Item", "content_version": "Content version"}
-    print_table(document["most_seen"], keys | headings)
+    print_facts("Exposure control", _facts(document))
+    named = {"item_id": "Item", "content_version": "Content version"}
+    if all(row["content_version"] == 1 for row in document["most_seen"]):
+        del named["content_version"]
+    headings = {"probability": "Open with", "rate": "Seen by", "rate_without": "Without control"}
+    rows = [row | {name: f"{row[name]:.2%}" for name in headings} for row in document["most_seen"]]
+    print_table(rows, named | headings)
+
+
+def _facts(document: dict[str, Any]) -> dict[str, Any]:
+    """Put what a person asks for into a few lines, rates as percentages."""
+    d = document
+    stored = {} if d["stored_as_attempt"] is None else {"stored as attempt": d["stored_as_attempt"]}
+    version = {} if d["version"] is None else {"version": d["version"]}
+    return version | stored | {
+        "method": f"{d['method']}, {d['cycles']} cycles",
+        "test": f"{d['mean_length']:.3g} of {d['items']:,} items",
+        "maximum rate": f"{d['maximum_rate']:.2%}",
+        "worst rate": f"{d['worst_rate']:.2%} (without control {d['worst_rate_without']:.2%})",
+        "reached": d["is_reached"],
+        "judged by": f"{d['candidates']:,} independent candidates",
+        "items held back": d["items_held_back"],
+        "items seen by nobody": (
+            f"{d['items_seen_by_nobody']:,} (without control "
+            f"{d['items_seen_by_nobody_without']:,})"
+        ),
+        "mean sd of ability": (
+            f"{d['mean_sd_of_ability']:.4f} (without control {d['mean_sd_without']:.4f}): "
+            f"{d['precision_lost']:.1%} of precision lost"
+        ),
+        "seconds": f"{d['seconds']:.1f}",
+    }  # fmt: skip
 
 
 def write_probabilities(path: Path, control: "ScaleExposure") -> None:

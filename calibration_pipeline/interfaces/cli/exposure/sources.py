@@ -81,6 +81,11 @@ def version_source(options: dict[str, Any]) -> ExposureSource:
         )
         standing = {control.scale: control for control in read_exposure(database, version)}
     by_scale = {pool.scale: pool for pool in pools}
+    if not by_scale:
+        raise BadInputError(
+            f"every item of version {version} is retired, so no test can be drawn from it: "
+            "re-open items, or name another --version"
+        )
     scale = options["scale"] or min(by_scale, default=None)
     if scale not in by_scale or (options["scale"] is None and len(by_scale) > 1):
         raise BadInputError(
