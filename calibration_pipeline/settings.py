@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.store.sources.configuration import (
@@ -36,7 +37,7 @@ from calibration_pipeline.store.sources.configuration import (
 _PREFIX = "CALIBRATION_"
 _DELIMITER = "__"
 _RETENTION_MARGIN_DAYS = 31
-_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt"}
+_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt", "api": "PORT=8000"}
 """Settings of several fields, and how one of them is set."""
 
 
@@ -93,6 +94,13 @@ def _checked_policy(value: object) -> object:
     """Refuse names that the policy lacks: a typing error must not leave a threshold as it was."""
     if isinstance(value, Mapping):
         return _checked_fields(value, CalibrationConfiguration, "POLICY")
+    return value
+
+
+def _checked_api(value: object) -> object:
+    """Refuse names that the service's settings lack."""
+    if isinstance(value, Mapping):
+        return _checked_fields(value, ApiConfiguration, "API")
     return value
 
 
@@ -188,6 +196,8 @@ class Settings(BaseSettings):
         Where answers come from, and how they are read.
     policy
         The programme's thresholds.
+    api
+        Where the HTTP service listens, and what it allows.
     minimum_free_disk_mb
         Megabytes that an extraction leaves free on the archive's disk.
     retention_days
@@ -219,6 +229,9 @@ class Settings(BaseSettings):
     source: Annotated[
         SourceConfiguration, BeforeValidator(_checked_source), AfterValidator(_usable_source)
     ] = Field(default_factory=SourceConfiguration)
+    api: Annotated[ApiConfiguration, BeforeValidator(_checked_api)] = Field(
+        default_factory=ApiConfiguration
+    )
     minimum_free_disk_mb: int = Field(default=512, ge=0)
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
@@ -275,7 +288,11 @@ def _refuse_unknown_variables() -> None:
 
 def _variables() -> list[str]:
     """Name every variable behind the prefix, and every field of those that have several."""
-    records = {"policy": CalibrationConfiguration, "source": SourceConfiguration}
+    records = {
+        "policy": CalibrationConfiguration,
+        "source": SourceConfiguration,
+        "api": ApiConfiguration,
+    }
     return [name.upper() for name in Settings.model_fields] + [
         f"{name.upper()}{_DELIMITER}{field.name.upper()}"
         for name, record in records.items()
