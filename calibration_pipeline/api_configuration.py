@@ -19,8 +19,6 @@ class ApiConfiguration:
         Processes that answer; each has its own rates and its own memory.
     maximum_body_mb
         Megabytes (2²⁰ bytes) of a request's body.
-    header_timeout_seconds
-        Within which a request's line and headers must have come.
     body_timeout_seconds
         Within which a request's body must have come.
     reads_per_second, writes_per_second
@@ -32,26 +30,31 @@ class ApiConfiguration:
         Connections that one process holds at once.
     versions_in_memory
         Published versions that each process keeps encoded.
+    calculators
+        Processes that fit and simulate for callers, beside each process that answers.
+    calculations_waiting
+        Callers who may wait for one of them; others are told to come back.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
     maximum_body_mb: int = 32
-    header_timeout_seconds: float = 10.0
     body_timeout_seconds: float = 60.0
     reads_per_second: float = 5000.0
     writes_per_second: float = 20.0
     refusals_per_second: float = 20.0
     maximum_connections: int = 1000
     versions_in_memory: int = 4
+    calculators: int = 1
+    calculations_waiting: int = 8
 
     def __post_init__(self) -> None:
         require(1 <= self.port <= 65535, "PORT must be from 1 to 65535")
-        for name in ("workers", "maximum_body_mb", "maximum_connections", "versions_in_memory"):
+        for name in ("workers", "maximum_body_mb", "maximum_connections", "versions_in_memory",
+                     "calculators", "calculations_waiting"):  # fmt: skip
             require(getattr(self, name) >= 1, f"{name.upper()} must be 1 or more")
         for name in (
-            "header_timeout_seconds",
             "body_timeout_seconds",
             "reads_per_second",
             "writes_per_second",

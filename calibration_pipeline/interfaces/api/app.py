@@ -1,18 +1,19 @@
 """The application: its routes, its gate, and what is open while it serves."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.interfaces.api.authorisation import TokenBook
 from calibration_pipeline.interfaces.api.errors import install_error_handlers
 from calibration_pipeline.interfaces.api.limits import Gate
 from calibration_pipeline.interfaces.api.request_log import RequestLog, configure_log
-from calibration_pipeline.interfaces.api.routes import health, versions
+from calibration_pipeline.interfaces.api.routes import flags, health, runs, versions
 from calibration_pipeline.interfaces.api.services import Services
 from calibration_pipeline.interfaces.api.version_library import VersionLibrary
 from calibration_pipeline.settings import Settings, load_settings
@@ -26,7 +27,7 @@ Every call but those of `/health`, `/v1/live` and `/v1/ready` needs a token with
 Every error has the body `{"data": null, "error": {"code", "message", "request_id"}}`.
 """.strip()
 
-ROUTERS = (health.router, versions.router)
+ROUTERS = (health.router, versions.router, flags.router, runs.router)
 """Every router of the service; nothing is found by itself."""
 
 
@@ -70,7 +71,8 @@ def _opened(settings: Settings) -> Any:
         try:
             yield
         finally:
-            await services.tokens.note_uses()
+            with suppress(CalibrationError):  # the database may be what ended it
+                await services.tokens.note_uses()
             services.database.dispose()
 
     return lifespan

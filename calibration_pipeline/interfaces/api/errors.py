@@ -24,6 +24,7 @@ from calibration_pipeline.errors import (
     SchemaRevisionError,
 )
 from calibration_pipeline.interfaces.api.schemas.common import ErrorBody
+from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS
 
 _TRY_AGAIN: Final = {"retry-after": "5"}
 
@@ -147,6 +148,16 @@ def install_error_handlers(app: FastAPI) -> None:
     async def _programme(request: Request, error: CalibrationError) -> JSONResponse:
         request.state.failure = f"{type(error).__name__}: {error}"
         return error_response(request.scope, as_api_error(error))
+
+    async def _database(request: Request, error: Exception) -> JSONResponse:
+        request.state.failure = f"{type(error).__name__} of the database"
+        text = "the database can't do this now: try again in some seconds"
+        return error_response(
+            request.scope, ApiError(503, "DATABASE_UNAVAILABLE", text, _TRY_AGAIN)
+        )
+
+    for kind in PASSING_DATABASE_ERRORS:
+        app.add_exception_handler(kind, _database)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -105,7 +105,7 @@ class Gate:
         Raises
         ------
         ApiError
-            401 or 429.
+            400, 401 or 429.
         """
         token = presented_token(scope["headers"])
         caller = None if token is None else await self._tokens().find(token)
@@ -117,6 +117,8 @@ class Gate:
             return
         rates = self._reads if scope["method"] in _READS else self._writes
         self._count(rates, caller.token_id)
+        if "\0" in scope["path"]:
+            raise ApiError(400, "VALIDATION_ERROR", "the path has a zero byte: no name has one")
 
     @staticmethod
     def _count(rates: Rates, key: object) -> None:

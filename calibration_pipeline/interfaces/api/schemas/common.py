@@ -1,12 +1,26 @@
 """What every route shares: the body of errors."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Schema(BaseModel):
     """Base of everything that is sent or given: no field that isn't described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ShortText = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=2000,
+        pattern=r"^[^\x00]*$",  # which PostgreSQL can't keep
+    ),
+]
+"""What people write for the record."""
 
 
 class ErrorDetail(Schema):
