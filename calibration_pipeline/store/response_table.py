@@ -107,11 +107,11 @@ def response_table_of(
     BadInputError
         A person answers an item twice.
     """
-    ids = [
+    item, person = (
         _numbered(pa.chunked_array([pa.array(column, pa.string()).dictionary_encode()]))
         for column in (item_ids, person_ids)
-    ]
-    return _sorted_table(name, *ids, None, np.asarray(correct, np.uint8))
+    )
+    return _sorted_table(name, item, person, None, np.asarray(correct, np.uint8))
 
 
 def _read(path: Path) -> pa.Table:

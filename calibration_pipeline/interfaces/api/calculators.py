@@ -26,8 +26,11 @@ RETRY_SECONDS: Final = 5
 _Found = TypeVar("_Found")
 
 
-class CallerGoneError(Exception):
-    """Nobody is waiting for the answer any more."""
+class CallerGoneError(ApiError):
+    """Nobody is waiting for the answer any more: its status is for the log."""
+
+    def __init__(self) -> None:
+        super().__init__(499, "CALLER_GONE", "the caller hung up")
 
 
 class Calculators:

@@ -1,10 +1,10 @@
 """What callers of the R calibration service send and get, field by field."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, FailFast, Field, Strict
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict  # pydantic refuses that of Python 3.11's `typing`
 
 from calibration_pipeline.interfaces.api.schemas.common import Schema
 
