@@ -8,6 +8,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from calibration_pipeline.api_configuration import ApiConfiguration
 
 _MOST_HEADER_BYTES = 32 * 1024
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 30
 
@@ -36,9 +40,14 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, unless what came before it was refused."""
-        if not self.transport.is_closing():
-            super().data_received(data)
+        """Take in what came; refuse headers that go on and on."""
+        if self.transport.is_closing():
+            return
+        self._header_bytes += len(data)
+        super().data_received(data)
+        if self._deadline is not None and self._header_bytes > _MOST_HEADER_BYTES:
+            self.transport.write(_TOO_LARGE)
+            self._hang_up()
 
     def on_message_begin(self) -> None:
         """Begin to wait for a request's headers."""
@@ -46,25 +55,10 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._expect_headers()
 
-    def on_url(self, url: bytes) -> None:
-        """Count what came."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count what came."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Stop waiting: the body has a time limit of its own."""
         self._stop_waiting()
         super().on_headers_complete()
-
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > _MOST_HEADER_BYTES:
-            raise ValueError("headers are too large")  # which the parser ends in a 400
 
     def _expect_headers(self) -> None:
         self._stop_waiting()

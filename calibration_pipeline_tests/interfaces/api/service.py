@@ -3,7 +3,8 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -101,6 +102,14 @@ def issued_tokens(settings: Settings) -> dict[Role, str]:
         }
     finally:
         engine.dispose()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it doesn't come about"
+        time.sleep(0.05)
 
 
 @contextmanager
