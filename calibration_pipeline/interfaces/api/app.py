@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.interfaces.api import contracts
 from calibration_pipeline.interfaces.api.authorisation import TokenBook
 from calibration_pipeline.interfaces.api.errors import install_error_handlers
 from calibration_pipeline.interfaces.api.limits import Gate
+from calibration_pipeline.interfaces.api.openapi import correct_openapi
 from calibration_pipeline.interfaces.api.request_log import RequestLog, configure_log
 from calibration_pipeline.interfaces.api.routes import flags, health, runs, versions
 from calibration_pipeline.interfaces.api.services import Services
@@ -27,7 +29,7 @@ Every call but those of `/health`, `/v1/live` and `/v1/ready` needs a token with
 Every error has the body `{"data": null, "error": {"code", "message", "request_id"}}`.
 """.strip()
 
-ROUTERS = (health.router, versions.router, flags.router, runs.router)
+ROUTERS = (versions.router, health.router, flags.router, runs.router, contracts.router)
 """Every router of the service; nothing is found by itself."""
 
 
@@ -51,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    correct_openapi(app)
     # The last one added is the outermost: every request is logged, refused ones too.
     app.add_middleware(Gate, limits=settings.api, tokens=lambda: app.state.services.tokens)
     app.add_middleware(RequestLog)
@@ -60,7 +63,9 @@ def create_app(settings: Settings) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Build the application from the environment, as each process of `calibrate api` does."""
     configure_log()
-    return create_app(load_settings())
+    app = create_app(load_settings())
+    app.state.starts_calculators = True  # so that the first caller doesn't wait for them
+    return app
 
 
 def _opened(settings: Settings) -> Any:

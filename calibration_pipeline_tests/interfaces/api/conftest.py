@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from calibration_pipeline.api_configuration import ApiConfiguration
+from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.database import Once, fresh_database
 from calibration_pipeline_tests.interfaces.api.published import published_settings
@@ -14,6 +16,7 @@ from calibration_pipeline_tests.programme import (
     Programme,
     calibrated,
     calibrated_copy,
+    copy_of,
     dagster_template,
     dagster_url,
     loaded_template,
@@ -30,25 +33,38 @@ __all__ = [
 ]
 
 Folders = pytest.TempPathFactory
+UNHURRIED = {"refusals_per_second": 1e5, "writes_per_second": 1e5}
+"""Limits for tests that are about something else."""
 
 
 @pytest.fixture(scope="session")
-def service(once: Once, calibrated: Programme) -> Service:
-    """The service over a programme with eight published versions. Shared: only read."""
-    return once(_service, calibrated)
+def service(
+    once: Once, embedded_server: EmbeddedServer, calibrated: Programme, tmp_path_factory: Folders
+) -> Service:
+    """A service over a programme with eight published versions. Shared: only read."""
+    return once(_service, embedded_server, calibrated, tmp_path_factory)
 
 
 @contextmanager
-def _service(programme: Programme) -> Iterator[Service]:
-    with serving(programme.settings) as found:
+def _service(server: EmbeddedServer, programme: Programme, folders: Folders) -> Iterator[Service]:
+    # Of a copy: who copies the programme, too, must find nobody connected to it.
+    with (
+        copy_of(programme, server, folders.mktemp("served") / "home") as own,
+        serving(unhurried(own.settings)) as found,
+    ):
         yield found
 
 
 @pytest.fixture
 def own_service(calibrated_copy: Programme) -> Iterator[Service]:
     """A service over a programme of the test's own, which may be changed."""
-    with serving(calibrated_copy.settings) as found:
+    with serving(unhurried(calibrated_copy.settings)) as found:
         yield found
+
+
+def unhurried(settings: Settings) -> Settings:
+    """Give settings without a limit on how often the service is called."""
+    return settings.model_copy(update={"api": ApiConfiguration(**UNHURRIED)})
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +77,7 @@ def reading(once: Once, embedded_server: EmbeddedServer, tmp_path_factory: Folde
 def _reading(server: EmbeddedServer, folders: Folders) -> Iterator[Service]:
     with (
         fresh_database(server) as url,
-        serving(published_settings(url, folders.mktemp("api"))) as found,
+        serving(published_settings(url, folders.mktemp("api"), **UNHURRIED)) as found,
     ):
         yield found
 
@@ -71,6 +87,6 @@ def own_reading(embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[Ser
     """The same, of the test's own."""
     with (
         fresh_database(embedded_server) as url,
-        serving(published_settings(url, tmp_path)) as found,
+        serving(published_settings(url, tmp_path, **UNHURRIED)) as found,
     ):
         yield found

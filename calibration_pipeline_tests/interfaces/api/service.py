@@ -11,6 +11,8 @@ from http.client import HTTPConnection
 from typing import Any
 
 import uvicorn
+from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from calibration_pipeline.interfaces.api.app import create_app
 from calibration_pipeline.interfaces.api.server import server_options
@@ -18,6 +20,7 @@ from calibration_pipeline.records import Role
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.tokens import issue_token
+from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
@@ -79,6 +82,26 @@ class Service:
             return Answer(response.status, found, response.read())
         finally:
             connection.close()
+
+    def execute(self, statement: str) -> None:
+        """Change the database behind the service's back."""
+        with connect(self.database_url) as connection:
+            connection.execute(statement)
+
+    def close_database(self) -> None:
+        """Take the database from the service: connections end, and new ones are refused."""
+        name = str(make_url(self.database_url).database)
+        with connect(str(make_url(self.database_url).set(database="postgres"))) as connection:
+            statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false")
+            connection.execute(statement.format(sql.Identifier(name)))
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(ended, [name])
+
+    @property
+    def database_url(self) -> str:
+        """The database's address."""
+        assert self.settings.database_url is not None
+        return self.settings.database_url.get_secret_value()
 
     def get(self, path: str, **options: Any) -> Answer:
         """Send a GET."""

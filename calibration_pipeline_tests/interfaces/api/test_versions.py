@@ -129,9 +129,7 @@ def test_exposure_is_given_by_item_and_level(reading: Service) -> None:
 
 def test_a_promotion_is_seen_within_a_moment(own_reading: Service) -> None:
     assert own_reading.get("/v1/versions/current").json["manifest"]["version"] == 2
-    database_url = own_reading.settings.database_url
-    assert database_url is not None
-    engine = open_engine(database_url.get_secret_value())
+    engine = open_engine(own_reading.database_url)
     aliases.promote(engine, 1, moved_by="a test", reason="to see it")
     engine.dispose()
     # An alias is a second old at most; the rest of the wait is for a busy machine.
