@@ -7,17 +7,15 @@ leaves during a calculation costs what is left of that one.
 
 import asyncio
 import os
-import signal
-import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 
+from calibration_pipeline.interfaces.api.calculator_process import begin
 from calibration_pipeline.interfaces.api.errors import ApiError
 
 RETRY_SECONDS: Final = 5
@@ -121,22 +119,8 @@ class Calculators:
     def _new_pool(self) -> ProcessPoolExecutor:
         # Spawned: a fork would take over the service's threads' locks and its connections.
         return ProcessPoolExecutor(
-            self._processes, get_context("spawn"), initializer=_begin, initargs=(self._prepare,)
+            self._processes, get_context("spawn"), initializer=begin, initargs=(self._prepare,)
         )
-
-
-def _begin(prepare: Callable[[], None]) -> None:
-    """Begin a process: Ctrl-C is for the service, whose end is the process' end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # a thread has no other way to end its process
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, _Found]) -> _Found:

@@ -49,13 +49,13 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(found.nights.close)
 
 
-def calculators_of(request: Request) -> Calculators:
+async def calculators_of(request: Request) -> Calculators:
     """Give the process' calculators to a route."""
     found: ContractServices = request.app.state.contracts
     return found.calculators
 
 
-def nights_of(request: Request) -> NightRuns:
+async def nights_of(request: Request) -> NightRuns:
     """Give the process' runs of nights to a route."""
     found: ContractServices = request.app.state.contracts
     return found.nights

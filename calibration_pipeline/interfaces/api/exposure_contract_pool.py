@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -121,11 +120,19 @@ def content_families(database: Database) -> dict[ItemKey, str]:
     return {k: family for k, family in zip(bank.keys, bank.content_families, strict=True) if family}
 
 
-def recent_answers(database: Database, settings: Settings) -> Counter[ItemKey]:
-    """Count the archived answers of today and the last days, by item."""
-    today = datetime.now(ZoneInfo(settings.timezone)).date()
-    days = [today - timedelta(days=n) for n in range(RECENT_DAYS + 1)]
-    archive = Archive(Path(settings.home) / "archive")
+def recent_answers(
+    database: Database, settings: Settings, today: date | None = None
+) -> Counter[ItemKey]:
+    """Count the archived answers of today and the last `RECENT_DAYS` days, by item.
+
+    Parameters
+    ----------
+    today
+        The local day; that of the clock if None.
+    """
+    last = today or datetime.now(ZoneInfo(settings.timezone)).date()
+    days = [last - timedelta(days=n) for n in range(RECENT_DAYS + 1)]
+    archive = Archive(settings.home / "archive")
     counts: Counter[ItemKey] = Counter()
     for day in newest_revisions(database, days):
         found = read_day(database, archive, day)

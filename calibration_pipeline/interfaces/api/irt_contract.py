@@ -66,7 +66,7 @@ def read_parameters(
 
     404 ITEM_NOT_FOUND where there are none: the item is unknown, or has its author's values still.
     """
-    found = None if "\0" in item_id else newest_calibration(services.database, item_id)
+    found = newest_calibration(services.database, item_id)
     if found is None:
         raise ApiError(
             404,

@@ -8,13 +8,11 @@ from calibration_pipeline.interfaces.api.authorisation import require
 from calibration_pipeline.interfaces.api.calculators import unless_gone
 from calibration_pipeline.interfaces.api.contract_services import CalculatorsOf
 from calibration_pipeline.interfaces.api.errors import ApiError, responses
-from calibration_pipeline.interfaces.api.r_service_fit import (
-    TooManyObservationsError,
-    calibrate,
-)
+from calibration_pipeline.interfaces.api.r_service_fit import calibrate
 from calibration_pipeline.interfaces.api.r_service_schemas import (
     CalibrationRequest,
     CalibrationResult,
+    TooManyObservationsError,
 )
 from calibration_pipeline.interfaces.api.services import ServicesOf
 from calibration_pipeline.records import Role

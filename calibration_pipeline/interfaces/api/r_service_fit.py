@@ -19,6 +19,7 @@ from calibration_pipeline.interfaces.api.r_service_schemas import (
     MOST_OBSERVATIONS,
     CalibrationRequest,
     Observation,
+    TooManyObservationsError,
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.table_fit import TableFit, fit_table
@@ -29,10 +30,6 @@ from calibration_pipeline.store.response_table import response_table_of
 VERSION: Final = "v1"
 """Of what the fields mean: callers keep their rows by item, model and version."""
 _NAMES: Final = {"1PL": ("a", "b"), "2PL": ("a", "b"), "3PL": ("a", "b", "c")}
-
-
-class TooManyObservationsError(BadInputError):
-    """The request has more observations than a request may have."""
 
 
 @dataclass(frozen=True)

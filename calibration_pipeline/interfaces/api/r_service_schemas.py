@@ -6,10 +6,16 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, FailFast, Field, Strict
 from typing_extensions import TypedDict  # pydantic refuses that of Python 3.11's `typing`
 
+from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.api.schemas.common import Schema
 
 MOST_OBSERVATIONS = 250_000
 """Of a request: about what two processors fit in the time that callers wait."""
+
+
+class TooManyObservationsError(BadInputError):
+    """The request has more observations than a request may have."""
+
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 
