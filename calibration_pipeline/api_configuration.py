@@ -50,14 +50,14 @@ class ApiConfiguration:
     calculations_waiting: int = 8
 
     def __post_init__(self) -> None:
-        require(1 <= self.port <= 65535, "PORT must be from 1 to 65535")
+        require(1 <= self.port <= 65535, "port must be from 1 to 65535")
         for name in ("workers", "maximum_body_mb", "maximum_connections", "versions_in_memory",
                      "calculators", "calculations_waiting"):  # fmt: skip
-            require(getattr(self, name) >= 1, f"{name.upper()} must be 1 or more")
+            require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         for name in (
             "body_timeout_seconds",
             "reads_per_second",
             "writes_per_second",
             "refusals_per_second",
         ):
-            require(getattr(self, name) > 0, f"{name.upper()} must be above 0")
+            require(getattr(self, name) > 0, f"{name} must be above 0")

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.interfaces.api import contracts
 from calibration_pipeline.interfaces.api.authorisation import TokenBook
-from calibration_pipeline.interfaces.api.errors import install_error_handlers
+from calibration_pipeline.interfaces.api.errors import ApiError, install_error_handlers
 from calibration_pipeline.interfaces.api.limits import Gate
 from calibration_pipeline.interfaces.api.openapi import correct_openapi
 from calibration_pipeline.interfaces.api.request_log import RequestLog, configure_log
@@ -20,6 +20,7 @@ from calibration_pipeline.interfaces.api.services import Services
 from calibration_pipeline.interfaces.api.version_library import VersionLibrary
 from calibration_pipeline.settings import Settings, load_settings
 from calibration_pipeline.store.connection import open_database
+from calibration_pipeline.store.published import CURRENT
 
 _DESCRIPTION = """
 Published item parameters for test engines, what nights found, and calibrations on demand.
@@ -73,6 +74,8 @@ def _opened(settings: Settings) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await run_in_threadpool(_open, settings)
         app.state.services = services
+        with suppress(ApiError, CalibrationError):  # so that no engine waits for it
+            await services.versions.get(CURRENT)
         try:
             yield
         finally:

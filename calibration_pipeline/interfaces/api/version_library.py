@@ -36,7 +36,7 @@ ALIAS_FRESH_SECONDS: Final = 1.0
 VERSION_PATTERN: Final = r"^(?:[1-9][0-9]{0,9}|[a-z][a-z0-9_-]{0,62})$"
 """A version's number, or an alias."""
 
-_NUMBER = re.compile(r"[1-9][0-9]*")
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _LARGEST_NUMBER = 2**31 - 1  # of PostgreSQL's integer
 _MOST_ALIASES = 100
 _GZIP_LEVEL = 6
@@ -116,6 +116,15 @@ class VersionLibrary:
         self._aliases: dict[str, tuple[int, float]] = {}
         self._loading = asyncio.Lock()
         self._looking = asyncio.Lock()
+
+    def at_hand(self, version: str) -> EncodedVersion | None:
+        """Give a version that is in memory and known to be meant; None where that takes a look."""
+        if _NUMBER.fullmatch(version):
+            return self._kept.get(int(version))
+        number, looked_up = self._aliases.get(version, (0, float("-inf")))
+        if time.monotonic() - looked_up > ALIAS_FRESH_SECONDS:
+            return None
+        return self._kept.get(number)
 
     async def number_of(self, version: str) -> int:
         """Give the number of a version that was named by it, or by an alias.

@@ -79,6 +79,8 @@ def test_an_item_is_given_in_its_newest_wording_or_the_one_asked_for(reading: Se
         ("/v1/versions/9999999999/snapshot", 404, "VERSION_NOT_FOUND"),
         ("/v1/versions/nightly/snapshot", 404, "NOTHING_PUBLISHED"),
         ("/v1/versions/0", 400, "VALIDATION_ERROR"),
+        ("/v1/versions/02/items/i1", 400, "VALIDATION_ERROR"),
+        ("/v1/versions/%D9%A2/items/i1", 400, "VALIDATION_ERROR"),
         ("/v1/versions/2/items/none", 404, "ITEM_NOT_FOUND"),
         ("/v1/versions/2/items/i0?content_version=9", 404, "ITEM_NOT_FOUND"),
         ("/v1/versions/2/snapshot?format=csv", 400, "VALIDATION_ERROR"),

@@ -1,11 +1,13 @@
 """Published versions, for test engines (docs/api.md, docs/reading-versions.md)."""
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response, Security
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from calibration_pipeline.interfaces.api.authorisation import require
+from calibration_pipeline.interfaces.api.authorisation import caller_of, require
 from calibration_pipeline.interfaces.api.conditional import accepts, answer
 from calibration_pipeline.interfaces.api.errors import ApiError, responses
 from calibration_pipeline.interfaces.api.schemas.versions import (
@@ -18,7 +20,7 @@ from calibration_pipeline.interfaces.api.schemas.versions import (
     VersionPage,
     VersionSummary,
 )
-from calibration_pipeline.interfaces.api.services import ServicesOf
+from calibration_pipeline.interfaces.api.services import Services, ServicesOf
 from calibration_pipeline.interfaces.api.version_library import VERSION_PATTERN
 from calibration_pipeline.records import Role, ScaleExposure, SnapshotManifest
 from calibration_pipeline.store.exposure import read_exposure
@@ -131,7 +133,6 @@ def _format_accepted(accept: str | None) -> Literal["json", "parquet"]:
     )
 
 
-@router.get("/{version}/items/{item_id:path}", responses=_reading(Item))
 async def one_item(
     request: Request,
     services: ServicesOf,
@@ -157,6 +158,45 @@ async def one_item(
             "publishes it",
         )
     return answer(request, version, found, encoded)
+
+
+class AtHandRoute(APIRoute):
+    """A route that answers at once where it can, and as every other where it can't.
+
+    Most requests by far are for an item of a version in memory. They need none of what FastAPI does
+    to call the route's function, which would take half of the time.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give what answers a request."""
+        usual = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            return _item_at_hand(request) or await usual(request)
+
+        return handler
+
+
+def _item_at_hand(request: Request) -> Response | None:
+    """Give an item that is in memory, to whom may have it; None where that isn't plain to see."""
+    scope, caller = request.scope, caller_of(request)
+    if caller is None or caller.role < Role.READER or scope["query_string"]:
+        return None
+    names = scope["path_params"]
+    services: Services = scope["app"].state.services
+    found = services.versions.at_hand(names["version"])
+    encoded = None if found is None else found.items.get(names["item_id"])
+    if found is None or encoded is None:
+        return None
+    return answer(request, names["version"], found, encoded)
+
+
+router.add_api_route(
+    "/{version}/items/{item_id:path}",
+    one_item,
+    responses=_reading(Item),
+    route_class_override=AtHandRoute,
+)
 
 
 @router.get("/{version}/exposure", responses=responses(404))
