@@ -1,12 +1,11 @@
 """`POST /calibrate` on a real server: from the first byte sent to the last one of the answer.
 
-A server of its own is served on the loopback address, as `calibrate api` does it; the section
-`http` calls `measure_calibrations` with the server that it has.
+The service is started as an operator starts it, over an empty database.
 """
 
-import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -55,37 +54,32 @@ def request_body(persons: int, answers: int, items: int, model: str, seed: int =
     return json.dumps({"observations": observations, "model": model}).encode()
 
 
-def measure_calibrations(port: int, token: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Measure every shape and model; the first request of all is told apart.
+def measure(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure every shape and model; `load` is what else the machine did before."""
+    load = os.getloadavg()[0]
+    with served(folder / "home") as (port, token):
+        first = _timed_call(port, token, request_body(*SHAPES[0], MODELS[0]))
+        rows = [_measured(port, token, *shape, model) for shape in SHAPES for model in MODELS]
+    for row in rows:
+        size = f"{row['persons']} persons × {row['items']} items"
+        say(f"  {row['model']}, {size}: {row['seconds']:.2f} s, worst {row['worst_seconds']:.2f}")
+    return {"load": load, "first_seconds": first, "rows": rows}
 
-    Parameters
-    ----------
-    port
-        Of a server on the loopback address.
-    token
-        Of an operator.
-    """
-    rows = []
-    for persons, answers, items in SHAPES:
-        for model in MODELS:
-            body = request_body(persons, answers, items, model)
-            taken = [_timed_call(port, token, body) for _ in range(ROUNDS)]
-            row = {
-                "model": model,
-                "persons": persons,
-                "items": items,
-                "observations": persons * answers,
-                "megabytes": len(body) / 1e6,
-                "first_seconds": taken[0],
-                "seconds": median(taken),
-                "worst_seconds": max(taken),
-            }
-            say(
-                f"  {model}, {persons} persons × {items} items: {row['seconds']:.2f} s "
-                f"(first {taken[0]:.2f}, worst {row['worst_seconds']:.2f})"
-            )
-            rows.append(row)
-    return rows
+
+def _measured(
+    port: int, token: str, persons: int, answers: int, items: int, model: str
+) -> dict[str, Any]:
+    body = request_body(persons, answers, items, model)
+    taken = [_timed_call(port, token, body) for _ in range(ROUNDS)]
+    return {
+        "model": model,
+        "persons": persons,
+        "items": items,
+        "observations": persons * answers,
+        "megabytes": len(body) / 1e6,
+        "seconds": median(taken),
+        "worst_seconds": max(taken),
+    }
 
 
 def _timed_call(port: int, token: str, body: bytes) -> float:
@@ -105,8 +99,10 @@ def _timed_call(port: int, token: str, body: bytes) -> float:
 
 
 @contextmanager
-def served(home: Path, port: int) -> Iterator[str]:
-    """Serve an empty database until the block ends; give an operator's token."""
+def served(home: Path) -> Iterator[tuple[int, str]]:
+    """Serve an empty database until the block ends; give the port, and an operator's token."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     server = EmbeddedServer(home)
     server.start()
     try:
@@ -123,7 +119,7 @@ def served(home: Path, port: int) -> Iterator[str]:
         )
         try:
             _wait_until_healthy(port, process)
-            yield token
+            yield port, token
         finally:
             process.terminate()
             process.wait()
@@ -144,17 +140,3 @@ def _wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
         finally:
             connection.close()
     raise RuntimeError("the service didn't start")
-
-
-def main() -> None:
-    """Measure on a server of its own and print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("home", type=Path, help="an empty folder for the database")
-    parser.add_argument("--port", type=int, default=8765)
-    arguments = parser.parse_args()
-    with served(arguments.home, arguments.port) as token:
-        print(json.dumps(measure_calibrations(arguments.port, token, print), indent=1))
-
-
-if __name__ == "__main__":
-    main()

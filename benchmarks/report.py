@@ -278,6 +278,20 @@ def _http(section: Results) -> str:
     return f"{texts.HTTP}\n{_table(head, rows)}\n{_table(forms, snapshots)}\n{_prose(more)}"
 
 
+def _calibrations(section: Results) -> str:
+    rows = [
+        [row["model"], f"{row['persons']:,}", f"{row['items']:,}", f"{row['megabytes']:.1f}",
+         f"{row['seconds']:.2f}", f"{row['worst_seconds']:.2f}"]
+        for row in section["rows"]
+    ]  # fmt: skip
+    head = ["model", "persons", "items", "MB sent", "median, s", "slowest, s"]
+    more = (
+        f"The first call of all, which came while the process was being made ready, took "
+        f"{section['first_seconds']:.2f} s. The machine's load before was {section['load']:.1f}."
+    )
+    return f"{texts.CALIBRATIONS}\n{_table(head, rows)}\n{_prose(more)}"
+
+
 BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("dense", "Dense: 1000 items × 500 students", _dense),
     ("night", "A night: 20,000 adaptive sessions, 2,400 items", _night),
@@ -290,4 +304,5 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("extraction", "Extraction of a day", _extraction),
     ("whole-night", "A whole night", _whole_night),
     ("http", "Reads over HTTP", _http),
+    ("calibrations", "Calibrations over HTTP", _calibrations),
 )

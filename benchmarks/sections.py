@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import http_service, peers, store_sections
+from benchmarks import http_calibration, http_service, peers, store_sections
 from benchmarks.processes import run_limited
 from benchmarks.scoring import Row, read_ours
 
@@ -184,6 +184,11 @@ def http(workshop: Workshop) -> Section:
     return http_service.measure(workshop.folder, workshop.say)
 
 
+def calibrations(workshop: Workshop) -> Section:
+    """50,000 observations to `POST /calibrate`, by a server of its own."""
+    return http_calibration.measure(workshop.folder, workshop.say)
+
+
 SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "dense": dense,
     "night": night,
@@ -196,6 +201,7 @@ SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "extraction": extraction,
     "whole-night": whole_night,
     "http": http,
+    "calibrations": calibrations,
 }
 TAKES_MINUTES = frozenset({"large"})
 """Left out unless asked for."""

@@ -226,6 +226,11 @@ def _http(section: Results) -> Found:
     yield Figure("HTTP: ms of a version of 2,400 items, under 50", slowest, high=49.9, form=".1f")
 
 
+def _calibrations(section: Results) -> Found:
+    slowest = max(row["seconds"] for row in section["rows"])
+    yield Figure("HTTP: s of a calibration of 50,000, under 3", slowest, high=2.99, form=".2f")
+
+
 def per_million(row: Row) -> float:
     """Seconds per million answers."""
     return float(row["seconds"] / row["responses"] * 1e6)
@@ -243,4 +248,5 @@ JUDGES: dict[str, Callable[[Results], Found]] = {
     "extraction": _extraction,
     "whole-night": _whole_night,
     "http": _http,
+    "calibrations": _calibrations,
 }

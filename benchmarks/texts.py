@@ -111,3 +111,10 @@ single items by the alias `current`, all over the pool, 16 connections, 10 secon
 Every request's token is checked, and every one is logged. Whole versions are asked for 50 times,
 one after another.
 """
+
+CALIBRATIONS = """\
+50,000 observations to `POST /calibrate`, from the first byte sent to the last one of the answer, on
+the loopback address: simulated 3PL answers, 1,000 persons × 50 of 100 items and 2,500 × 20 of 200,
+five times each, by a service with one calculating process. What is read, fitted and written takes
+all of the time; priors are learned, and standard errors included.
+"""
