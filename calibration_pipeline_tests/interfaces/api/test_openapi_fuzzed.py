@@ -1,6 +1,7 @@
 """Schemathesis over the whole OpenAPI document: no server error, no undeclared answer."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from calibration_pipeline.interfaces.api.app import create_app
 from calibration_pipeline.records import Role
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
+from calibration_pipeline.store.engine import open_engine
+from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline_tests.database import fresh_database
 from calibration_pipeline_tests.interfaces.api.conftest import UNHURRIED
 from calibration_pipeline_tests.interfaces.api.published import published_settings
@@ -37,7 +40,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 WHAT_THERE_IS = {"version": "current", "item_id": "i1"}
-STARTS_WORK = {"/api/irt/calibrate", "/calibrate", "/v1/admin/exposure/calibrate_sh"}
+STARTS_WORK = {"/calibrate", "/v1/admin/exposure/set", "/v1/admin/exposure/calibrate_sh"}
 """What is asked for here takes processes seconds."""
 FEW, MANY, AT_WORK = 8, 150, 5
 
@@ -46,13 +49,28 @@ FEW, MANY, AT_WORK = 8, 150, 5
 def fuzzed(
     embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service of this module's own: what is sent may change things."""
+    """A service of this module's own: what is sent may change things.
+
+    A calibration is running all the time, so that none is begun: each would take a minute.
+    """
     home: Path = tmp_path_factory.mktemp("fuzzed")
     with (
         fresh_database(embedded_server) as url,
         serving(published_settings(url, home, **UNHURRIED)) as found,
+        calibration_under_way(url),
     ):
         yield found
+
+
+@contextmanager
+def calibration_under_way(url: str) -> Iterator[None]:
+    """Hold the lock that calibrations take."""
+    engine = open_engine(url)
+    try:
+        with CalibrationLock(engine, "a test"):
+            yield
+    finally:
+        engine.dispose()
 
 
 def _cases(operation: Any) -> st.SearchStrategy[Case]:
