@@ -36,8 +36,12 @@ def api(host: str | None, port: int | None, workers: int | None) -> None:
     Example: calibrate api --port 8000 --workers 2
     """
     limits = load_settings().api
-    chosen = {"host": host, "port": port, "workers": workers}
-    limits = replace(limits, **{name: value for name, value in chosen.items() if value is not None})
+    limits = replace(
+        limits,
+        host=host or limits.host,
+        port=port or limits.port,
+        workers=workers or limits.workers,
+    )
     require_free_port(limits.host, limits.port, "calibrate api")
     with configured_database(create=False):
         pass  # the processes would each answer a database that can't be reached with a traceback
