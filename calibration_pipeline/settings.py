@@ -90,18 +90,11 @@ def _longer_than_the_window(days: int, others: ValidationInfo) -> int:
     return days
 
 
-def _checked_policy(value: object) -> object:
-    """Refuse names that the policy lacks: a typing error must not leave a threshold as it was."""
-    if isinstance(value, Mapping):
-        return _checked_fields(value, CalibrationConfiguration, "POLICY")
-    return value
-
-
-def _checked_api(value: object) -> object:
-    """Refuse names that the service's settings lack."""
-    if isinstance(value, Mapping):
-        return _checked_fields(value, ApiConfiguration, "API")
-    return value
+def _names_of(record: type, path: str) -> BeforeValidator:
+    """Refuse names that a record lacks: a typing error must not leave a setting as it was."""
+    return BeforeValidator(
+        lambda value: _checked_fields(value, record, path) if isinstance(value, Mapping) else value
+    )
 
 
 def _checked_source(value: object) -> object:
@@ -223,13 +216,13 @@ class Settings(BaseSettings):
     run_hour: int = Field(default=4, ge=0, le=23)
     pseudonym_key: SecretStr | None = None
     heartbeat_url: Annotated[SecretStr | None, AfterValidator(_web_address)] = None
-    policy: Annotated[CalibrationConfiguration, BeforeValidator(_checked_policy)] = Field(
-        default_factory=CalibrationConfiguration
+    policy: Annotated[CalibrationConfiguration, _names_of(CalibrationConfiguration, "POLICY")] = (
+        Field(default_factory=CalibrationConfiguration)
     )
     source: Annotated[
         SourceConfiguration, BeforeValidator(_checked_source), AfterValidator(_usable_source)
     ] = Field(default_factory=SourceConfiguration)
-    api: Annotated[ApiConfiguration, BeforeValidator(_checked_api)] = Field(
+    api: Annotated[ApiConfiguration, _names_of(ApiConfiguration, "API")] = Field(
         default_factory=ApiConfiguration
     )
     minimum_free_disk_mb: int = Field(default=512, ge=0)

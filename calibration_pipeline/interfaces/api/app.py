@@ -79,8 +79,7 @@ def _opened(settings: Settings) -> Any:
         try:
             yield
         finally:
-            with suppress(CalibrationError):  # the database may be what ended it
-                await services.tokens.note_uses()
+            await services.tokens.note_uses()
             services.database.dispose()
 
     return lifespan

@@ -7,6 +7,7 @@ caller's role with what the route needs.
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,9 +15,10 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
+from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.interfaces.api.errors import ApiError
 from calibration_pipeline.records import ApiToken, Role
-from calibration_pipeline.store.connection import Database
+from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS, Database
 from calibration_pipeline.store.tokens import digest_of, note_use, valid_tokens
 
 TOKENS_FRESH_SECONDS: Final = 1.0
@@ -144,7 +146,9 @@ class TokenBook:
                 await self.note_uses()
 
     async def note_uses(self) -> None:
-        """Write down which tokens have been used."""
+        """Write down which tokens have been used, if the database lets us."""
         used, self._used = self._used, set()
         if used:
-            await run_in_threadpool(note_use, self._database, used)
+            # It is for people to look at: nobody is refused because it can't be written.
+            with suppress(CalibrationError, *PASSING_DATABASE_ERRORS):
+                await run_in_threadpool(note_use, self._database, used)

@@ -82,7 +82,7 @@ def responses(*statuses: int, public: bool = False, body: bool = False) -> dict[
     """
     chosen = set(_EVERYWHERE) | set(statuses) | ({408, 413} if body else set())
     if public:
-        chosen -= {403}
+        chosen -= {401, 403}
     return {
         status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]}
         for status in sorted(chosen)

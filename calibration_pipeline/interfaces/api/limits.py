@@ -110,12 +110,12 @@ class Gate:
         ApiError
             400, 401 or 429.
         """
-        token = presented_token(scope["headers"])
+        is_public = scope["path"] in PUBLIC_PATHS
+        token = None if is_public else presented_token(scope["headers"])
         caller = None if token is None else await self._tokens().find(token)
         scope["state"]["caller"] = caller
         if caller is None:
             # Apart, so that nobody who tries tokens makes a probe fail.
-            is_public = scope["path"] in PUBLIC_PATHS
             self._count(self._refusals, ((scope.get("client") or ("",))[0], is_public))
             if not is_public:
                 raise unauthorised()

@@ -44,6 +44,7 @@ def test_without_its_database_the_service_lives_and_lets_nobody_in(own_reading: 
     assert "postgres" not in refused.body.decode().lower()
     assert own_reading.get("/v1/ready", role=None).json["is_ready"] is False
     assert own_reading.get("/v1/live", role=None).status == 200
+    assert own_reading.get("/v1/live").status == 200
 
 
 @pytest.fixture
