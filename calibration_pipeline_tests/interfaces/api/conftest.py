@@ -9,8 +9,8 @@ import pytest
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
-from calibration_pipeline_tests.database import Once, fresh_database
-from calibration_pipeline_tests.interfaces.api.published import published_settings
+from calibration_pipeline_tests.database import Once
+from calibration_pipeline_tests.interfaces.api.published import published_database
 from calibration_pipeline_tests.interfaces.api.service import Service, serving
 from calibration_pipeline_tests.programme import (
     Programme,
@@ -70,23 +70,24 @@ def unhurried(settings: Settings) -> Settings:
 @pytest.fixture(scope="session")
 def reading(once: Once, embedded_server: EmbeddedServer, tmp_path_factory: Folders) -> Service:
     """A service over two versions, flags and a run, made without a calibration. Only read."""
-    return once(_reading, embedded_server, tmp_path_factory)
+    return once(_reading, once, embedded_server, tmp_path_factory)
 
 
 @contextmanager
-def _reading(server: EmbeddedServer, folders: Folders) -> Iterator[Service]:
+def _reading(once: Once, server: EmbeddedServer, folders: Folders) -> Iterator[Service]:
+    home = folders.mktemp("api")
     with (
-        fresh_database(server) as url,
-        serving(published_settings(url, folders.mktemp("api"), **UNHURRIED)) as found,
+        published_database(once, server, home, **UNHURRIED) as settings,
+        serving(settings) as found,
     ):
         yield found
 
 
 @pytest.fixture
-def own_reading(embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[Service]:
+def own_reading(once: Once, embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[Service]:
     """The same, of the test's own."""
     with (
-        fresh_database(embedded_server) as url,
-        serving(published_settings(url, tmp_path, **UNHURRIED)) as found,
+        published_database(once, embedded_server, tmp_path, **UNHURRIED) as settings,
+        serving(settings) as found,
     ):
         yield found

@@ -1,8 +1,11 @@
 """A small database that has all that the reading routes read, made without a calibration."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,11 @@ from calibration_pipeline.records import Flag
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store import results, runs, states
 from calibration_pipeline.store.bank import import_bank, read_bank
+from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.exposure import write_exposure
 from calibration_pipeline.store.schema import migrate
+from calibration_pipeline_tests.database import Once, fresh_database
 from calibration_pipeline_tests.policy.states import make_state
 from calibration_pipeline_tests.simulated import FIRST_DAY
 from calibration_pipeline_tests.store.examples import scale_exposure, snapshot_items
@@ -36,13 +41,24 @@ BANK = (
 )
 
 
-def published_settings(url: str, home: Path, **limits: Any) -> Settings:
-    """Fill an empty database; give the settings of a service over it."""
-    engine = open_engine(url)
-    migrate(engine)
-    publish_two_versions(engine, home)
-    engine.dispose()
-    return Settings(database_url=url, home=home, api=ApiConfiguration(**limits))
+@contextmanager
+def published_database(
+    once: Once, server: EmbeddedServer, home: Path, **limits: Any
+) -> Iterator[Settings]:
+    """Copy the small database; give the settings of a service over it, with limits of its own."""
+    with fresh_database(server, template_url=once(_template, server)) as url:
+        yield Settings(database_url=url, home=home, api=ApiConfiguration(**limits))
+
+
+@contextmanager
+def _template(server: EmbeddedServer) -> Iterator[str]:
+    with fresh_database(server) as url:
+        engine = open_engine(url)
+        migrate(engine)
+        with TemporaryDirectory() as folder:
+            publish_two_versions(engine, Path(folder))
+        engine.dispose()
+        yield url
 
 
 def publish_two_versions(engine: sa.Engine, folder: Path) -> None:

@@ -37,6 +37,7 @@ def test_an_item_shows_every_nights_evidence(reading: Service) -> None:
     assert found["decisions"] == []
     assert reading.get("/v1/flags/i7").code == "ITEM_NOT_FOUND"
     assert reading.get("/v1/flags/i1?content_version=2").code == "ITEM_NOT_FOUND"
+    assert reading.get("/v1/flags/i1%00").code == "VALIDATION_ERROR"
 
 
 def test_a_decision_is_recorded_under_the_tokens_name(own_reading: Service) -> None:

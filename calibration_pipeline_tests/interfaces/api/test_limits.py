@@ -15,8 +15,8 @@ import pytest
 from calibration_pipeline.interfaces.api.limits import Rates
 from calibration_pipeline.records import Role
 from calibration_pipeline.store.embedded import EmbeddedServer
-from calibration_pipeline_tests.database import fresh_database
-from calibration_pipeline_tests.interfaces.api.published import published_settings
+from calibration_pipeline_tests.database import Once
+from calibration_pipeline_tests.interfaces.api.published import published_database
 from calibration_pipeline_tests.interfaces.api.service import (
     Service,
     issued_tokens,
@@ -37,14 +37,14 @@ DECISION = "/v1/flags/i1/decisions"
 
 @pytest.fixture(scope="module")
 def server(
-    embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+    once: Once, embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """`calibrate api` in two processes, as an operator starts it."""
     home = tmp_path_factory.mktemp("limits")
-    with fresh_database(embedded_server) as url:
-        settings = published_settings(url, home)
+    with published_database(once, embedded_server, home) as settings:
         tokens = issued_tokens(settings)
-        with _started(url, home) as (process, port):
+        assert settings.database_url is not None
+        with _started(settings.database_url.get_secret_value(), home) as (process, port):
             yield Service(port, tokens, settings)
             process.terminate()
             assert process.wait(PATIENCE_SECONDS) in (0, -15)
@@ -166,12 +166,13 @@ def test_a_body_that_comes_too_slowly_is_refused(server: Service) -> None:
 
 
 def test_a_caller_that_goes_away_in_the_middle_has_started_nothing(server: Service) -> None:
-    body = b'{"decision": "acknowledge", "reason": "half'
+    # Whole in itself, so that only the stated length tells that more was to come.
+    body = b'{"decision": "acknowledge", "reason": "half"}'
     for _ in range(5):
         with connected(server) as connection:
             connection.sendall(head(server, "Content-Length: 500") + body)
-    assert server.get("/v1/flags/i1").json["decisions"] == []
     assert is_well(server)
+    assert server.get("/v1/flags/i1").json["decisions"] == []
 
 
 @pytest.mark.parametrize(
@@ -232,12 +233,15 @@ def test_rates_forget_whom_they_have_not_heard_of_for_longest() -> None:
     assert len(rates) == 10_000
 
 
-def test_each_token_has_a_rate_of_its_own(embedded_server: EmbeddedServer, tmp_path: Path) -> None:
-    with fresh_database(embedded_server) as url:
-        settings = published_settings(url, tmp_path, writes_per_second=0.5)
-        with serving(settings) as service:
-            first, second = (service.post(DECISION, {}, role=Role.OPERATOR) for _ in range(2))
-            assert (first.status, second.status, second.code) == (400, 429, "RATE_LIMITED")
-            assert 1 <= int(second.headers["retry-after"]) <= 2
-            assert service.post(DECISION, {}, role=Role.ADMINISTRATOR).status == 400
-            assert service.get("/v1/flags", role=Role.OPERATOR).status == 200
+def test_each_token_has_a_rate_of_its_own(
+    once: Once, embedded_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    with (
+        published_database(once, embedded_server, tmp_path, writes_per_second=0.5) as settings,
+        serving(settings) as service,
+    ):
+        first, second = (service.post(DECISION, {}, role=Role.OPERATOR) for _ in range(2))
+        assert (first.status, second.status, second.code) == (400, 429, "RATE_LIMITED")
+        assert 1 <= int(second.headers["retry-after"]) <= 2
+        assert service.post(DECISION, {}, role=Role.ADMINISTRATOR).status == 400
+        assert service.get("/v1/flags", role=Role.OPERATOR).status == 200

@@ -24,9 +24,9 @@ from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.lock import CalibrationLock
-from calibration_pipeline_tests.database import fresh_database
+from calibration_pipeline_tests.database import Once
 from calibration_pipeline_tests.interfaces.api.conftest import UNHURRIED
-from calibration_pipeline_tests.interfaces.api.published import published_settings
+from calibration_pipeline_tests.interfaces.api.published import published_database
 from calibration_pipeline_tests.interfaces.api.service import Service, serving
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
@@ -47,7 +47,7 @@ FEW, MANY, AT_WORK = 8, 150, 5
 
 @pytest.fixture(scope="module")
 def fuzzed(
-    embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+    once: Once, embedded_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """A service of this module's own: what is sent may change things.
 
@@ -55,9 +55,9 @@ def fuzzed(
     """
     home: Path = tmp_path_factory.mktemp("fuzzed")
     with (
-        fresh_database(embedded_server) as url,
-        serving(published_settings(url, home, **UNHURRIED)) as found,
-        calibration_under_way(url),
+        published_database(once, embedded_server, home, **UNHURRIED) as own,
+        serving(own) as found,
+        calibration_under_way(found.database_url),
     ):
         yield found
 
