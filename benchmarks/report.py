@@ -262,6 +262,36 @@ def _whole_night(section: Results) -> str:
     return f"{texts.WHOLE_NIGHT}\n{_table(['Step', 'seconds'], rows)}\n{_prose(more)}"
 
 
+def _http(section: Results) -> str:
+    rows = [
+        [f"{row['rate']:,.0f}", f"{row['p50']:.1f}", f"{row['p99']:.1f}", f"{row['cpu_us']:.0f}"]
+        for row in section["rows"]
+    ]
+    head = ["items a second", "median, ms", "99th percentile, ms", "µs of a core for each"]
+    snapshots = [
+        [row["form"], f"{row['bytes'] / 1000:,.0f}", f"{row['median_ms']:.1f}",
+         f"{row['worst_ms']:.1f}"]
+        for row in section["snapshots"]
+    ]  # fmt: skip
+    more = f"The machine's load before was {section['load']:.1f}."
+    forms = ["A whole version", "kB", "median, ms", "slowest, ms"]
+    return f"{texts.HTTP}\n{_table(head, rows)}\n{_table(forms, snapshots)}\n{_prose(more)}"
+
+
+def _calibrations(section: Results) -> str:
+    rows = [
+        [row["model"], f"{row['persons']:,}", f"{row['items']:,}", f"{row['megabytes']:.1f}",
+         f"{row['seconds']:.2f}", f"{row['worst_seconds']:.2f}"]
+        for row in section["rows"]
+    ]  # fmt: skip
+    head = ["model", "persons", "items", "MB sent", "median, s", "slowest, s"]
+    more = (
+        f"The first call of all, which came while the process was being made ready, took "
+        f"{section['first_seconds']:.2f} s. The machine's load before was {section['load']:.1f}."
+    )
+    return f"{texts.CALIBRATIONS}\n{_table(head, rows)}\n{_prose(more)}"
+
+
 BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("dense", "Dense: 1000 items × 500 students", _dense),
     ("night", "A night: 20,000 adaptive sessions, 2,400 items", _night),
@@ -273,4 +303,6 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("large", "100 million answers", _large),
     ("extraction", "Extraction of a day", _extraction),
     ("whole-night", "A whole night", _whole_night),
+    ("http", "Reads over HTTP", _http),
+    ("calibrations", "Calibrations over HTTP", _calibrations),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, store_sections
+from benchmarks import http_calibration, http_service, peers, store_sections
 from benchmarks.processes import run_limited
 from benchmarks.scoring import Row, read_ours
 
@@ -179,6 +179,16 @@ def whole_night(workshop: Workshop) -> Section:
     return store_sections.measure_night(workshop.folder, workshop.say)
 
 
+def http(workshop: Workshop) -> Section:
+    """Single items and whole versions over HTTP, by wrk."""
+    return http_service.measure(workshop.folder, workshop.say)
+
+
+def calibrations(workshop: Workshop) -> Section:
+    """50,000 observations to `POST /calibrate`, by a server of its own."""
+    return http_calibration.measure(workshop.folder, workshop.say)
+
+
 SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "dense": dense,
     "night": night,
@@ -190,6 +200,8 @@ SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "large": large,
     "extraction": extraction,
     "whole-night": whole_night,
+    "http": http,
+    "calibrations": calibrations,
 }
 TAKES_MINUTES = frozenset({"large"})
 """Left out unless asked for."""

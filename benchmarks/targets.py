@@ -216,6 +216,21 @@ def _whole_night(section: Results) -> Found:
     yield Figure("whole night: seconds, under 40", section["seconds"], high=39.9, form=".1f")
 
 
+def _http(section: Results) -> Found:
+    best = max(section["rows"], key=lambda row: float(row["rate"]))
+    yield Figure("HTTP: items a second, at least 1,500", best["rate"], 1500, form=",.0f")
+    yield Figure(
+        "HTTP: ms of an item, 99th percentile, under 20", best["p99"], high=19.9, form=".1f"
+    )
+    slowest = max(row["median_ms"] for row in section["snapshots"])
+    yield Figure("HTTP: ms of a version of 2,400 items, under 50", slowest, high=49.9, form=".1f")
+
+
+def _calibrations(section: Results) -> Found:
+    slowest = max(row["seconds"] for row in section["rows"])
+    yield Figure("HTTP: s of a calibration of 50,000, under 3", slowest, high=2.99, form=".2f")
+
+
 def per_million(row: Row) -> float:
     """Seconds per million answers."""
     return float(row["seconds"] / row["responses"] * 1e6)
@@ -232,4 +247,6 @@ JUDGES: dict[str, Callable[[Results], Found]] = {
     "large": _large,
     "extraction": _extraction,
     "whole-night": _whole_night,
+    "http": _http,
+    "calibrations": _calibrations,
 }

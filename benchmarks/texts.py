@@ -104,3 +104,17 @@ One night through Dagster in one process: 2,400 items of which 290 are anchors, 
 with 40,000 answers each. The 29 days before it are in the archive already; the night extracts its
 own, fits, flags, links, audits and publishes. The embedded PostgreSQL runs on the same cores.
 """
+
+HTTP = """\
+`calibrate api` in one process over a version of 2,400 items, and `wrk` on the same two cores:
+single items by the alias `current`, all over the pool, 16 connections, 10 seconds, three times.
+Every request's token is checked, and every one is logged. Whole versions are asked for 50 times,
+one after another.
+"""
+
+CALIBRATIONS = """\
+50,000 observations to `POST /calibrate`, from the first byte sent to the last one of the answer, on
+the loopback address: simulated 3PL answers, 1,000 persons × 50 of 100 items and 2,500 × 20 of 200,
+five times each, by a service with one calculating process. What is read, fitted and written takes
+all of the time; priors are learned, and standard errors included.
+"""

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.store.sources.configuration import (
@@ -36,7 +37,7 @@ from calibration_pipeline.store.sources.configuration import (
 _PREFIX = "CALIBRATION_"
 _DELIMITER = "__"
 _RETENTION_MARGIN_DAYS = 31
-_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt"}
+_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt", "api": "PORT=8000"}
 """Settings of several fields, and how one of them is set."""
 
 
@@ -89,11 +90,11 @@ def _longer_than_the_window(days: int, others: ValidationInfo) -> int:
     return days
 
 
-def _checked_policy(value: object) -> object:
-    """Refuse names that the policy lacks: a typing error must not leave a threshold as it was."""
-    if isinstance(value, Mapping):
-        return _checked_fields(value, CalibrationConfiguration, "POLICY")
-    return value
+def _names_of(record: type, path: str) -> BeforeValidator:
+    """Refuse names that a record lacks: a typing error must not leave a setting as it was."""
+    return BeforeValidator(
+        lambda value: _checked_fields(value, record, path) if isinstance(value, Mapping) else value
+    )
 
 
 def _checked_source(value: object) -> object:
@@ -188,6 +189,8 @@ class Settings(BaseSettings):
         Where answers come from, and how they are read.
     policy
         The programme's thresholds.
+    api
+        Where the HTTP service listens, and what it allows.
     minimum_free_disk_mb
         Megabytes that an extraction leaves free on the archive's disk.
     retention_days
@@ -213,12 +216,15 @@ class Settings(BaseSettings):
     run_hour: int = Field(default=4, ge=0, le=23)
     pseudonym_key: SecretStr | None = None
     heartbeat_url: Annotated[SecretStr | None, AfterValidator(_web_address)] = None
-    policy: Annotated[CalibrationConfiguration, BeforeValidator(_checked_policy)] = Field(
-        default_factory=CalibrationConfiguration
+    policy: Annotated[CalibrationConfiguration, _names_of(CalibrationConfiguration, "POLICY")] = (
+        Field(default_factory=CalibrationConfiguration)
     )
     source: Annotated[
         SourceConfiguration, BeforeValidator(_checked_source), AfterValidator(_usable_source)
     ] = Field(default_factory=SourceConfiguration)
+    api: Annotated[ApiConfiguration, _names_of(ApiConfiguration, "API")] = Field(
+        default_factory=ApiConfiguration
+    )
     minimum_free_disk_mb: int = Field(default=512, ge=0)
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
@@ -275,7 +281,11 @@ def _refuse_unknown_variables() -> None:
 
 def _variables() -> list[str]:
     """Name every variable behind the prefix, and every field of those that have several."""
-    records = {"policy": CalibrationConfiguration, "source": SourceConfiguration}
+    records = {
+        "policy": CalibrationConfiguration,
+        "source": SourceConfiguration,
+        "api": ApiConfiguration,
+    }
     return [name.upper() for name in Settings.model_fields] + [
         f"{name.upper()}{_DELIMITER}{field.name.upper()}"
         for name, record in records.items()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
@@ -103,6 +104,7 @@ def _settings_in_code() -> dict[str, str]:
     }
     for prefix, configuration in (
         ("CALIBRATION_SOURCE__", SourceConfiguration()),
+        ("CALIBRATION_API__", ApiConfiguration()),
         ("CALIBRATION_POLICY__", CalibrationConfiguration()),
         ("CALIBRATION_POLICY__ANCHORS__", AnchorConfiguration()),
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),

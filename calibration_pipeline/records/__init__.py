@@ -21,6 +21,7 @@ from calibration_pipeline.records.answers import (
     DayRevision,
     ScreeningCounts,
 )
+from calibration_pipeline.records.api_tokens import ApiToken, Role
 from calibration_pipeline.records.arrays import (
     BoolArray,
     DayArray,
@@ -76,6 +77,7 @@ __all__ = [
     "AnchorProposal",
     "AnchorSet",
     "AnswerCounts",
+    "ApiToken",
     "AuditFinding",
     "BoolArray",
     "CalibrationState",
@@ -101,6 +103,7 @@ __all__ = [
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
+    "Role",
     "ScaleExposure",
     "ScaleLink",
     "ScaleNight",

@@ -85,6 +85,8 @@ _MATRIX = {
     "exposure_control_items": ("SI", "SI", "S"),
     # Reported by engines whose login was given that right: docs/roles.md.
     "item_proposals": ("S", "", ""),
+    # The HTTP service, which works as the administrator.
+    "api_tokens": ("", "SIU", ""),
     # People
     "candidate_map": ("SID", "SDM", ""),
     "candidate_abilities": ("SID", "SDM", ""),

@@ -5,6 +5,7 @@ persons stand in an order of their own (shortest id first, then by code point): 
 file's rows never shows in a result.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,30 @@ def read_response_table(path: Path) -> ResponseTable:
         _refuse_rows(path.name, f"{name} is blank", pc.is_null(table[name]))
         ids[name] = _numbered(table[name])
     return _sorted_table(path.name, ids["item_id"], ids["person_id"], ids.get(_SESSION), scores)
+
+
+def response_table_of(
+    name: str, person_ids: Sequence[str], item_ids: Sequence[str], correct: Sequence[bool | int]
+) -> ResponseTable:
+    """Give answers that are in memory already as a table, each person in one session.
+
+    Parameters
+    ----------
+    name
+        What messages call the answers.
+    person_ids, item_ids, correct
+        One entry per answer; at least one answer.
+
+    Raises
+    ------
+    BadInputError
+        A person answers an item twice.
+    """
+    item, person = (
+        _numbered(pa.chunked_array([pa.array(column, pa.string()).dictionary_encode()]))
+        for column in (item_ids, person_ids)
+    )
+    return _sorted_table(name, item, person, None, np.asarray(correct, np.uint8))
 
 
 def _read(path: Path) -> pa.Table:

@@ -85,6 +85,21 @@ def item_document(item: SnapshotItem, *, with_covariance: bool = False) -> dict[
     return row | {"covariance": list(item.covariance)} if with_covariance else row
 
 
+def item_documents(
+    manifest: SnapshotManifest, items: Sequence[SnapshotItem]
+) -> list[dict[str, Any]]:
+    """Give items as JSON knows them, with version, D and covariance: NaN as null."""
+    documents: list[dict[str, Any]] = _plain(_rows(manifest, items, with_covariance=True))
+    return documents
+
+
+def parquet_bytes(manifest: SnapshotManifest, items: Sequence[SnapshotItem]) -> bytes:
+    """Give a version as a Parquet file: one row per item, the manifest in its metadata."""
+    file = io.BytesIO()
+    _write_parquet(file, manifest, items)
+    return file.getvalue()
+
+
 def _rows(
     manifest: SnapshotManifest, items: Sequence[SnapshotItem], *, with_covariance: bool
 ) -> list[dict[str, Any]]:
@@ -104,7 +119,7 @@ def _write_csv(file: IO[bytes], manifest: SnapshotManifest, items: Sequence[Snap
 def _write_json(file: IO[bytes], manifest: SnapshotManifest, items: Sequence[SnapshotItem]) -> None:
     document = {
         "manifest": manifest_document(manifest),
-        "items": _plain(_rows(manifest, items, with_covariance=True)),
+        "items": item_documents(manifest, items),
     }
     file.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 

@@ -31,9 +31,13 @@ __all__ = [
 ]
 
 
-def list_snapshots(engine: sa.Engine, limit: int | None = None) -> tuple[SnapshotManifest, ...]:
-    """Read the manifests, newest version first."""
+def list_snapshots(
+    engine: sa.Engine, limit: int | None = None, *, before: int | None = None
+) -> tuple[SnapshotManifest, ...]:
+    """Read the manifests, newest version first; those below a number if it is given."""
     query = sa.select(snapshots).order_by(snapshots.c.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(snapshots.c.version < before)
     with engine.connect() as connection:
         rows = connection.execute(query)
         return tuple(SnapshotManifest(**manifest_values(row)) for row in rows)

@@ -10,6 +10,7 @@ from calibration_pipeline_tests.store.publishing import published
 
 CHANGEABLE = {
     "aliases",
+    "api_tokens",
     "candidate_abilities",
     "candidate_map",
     "import_batches",

@@ -51,6 +51,8 @@ COMMANDS = {
     "simulate": CommandEntry(
         f"{_HERE}.simulate:simulate", "Write a bank and a response log with known truth."
     ),
+    "api": CommandEntry(f"{_HERE}.api:api", "Serve versions, flags and calibrations over HTTP."),
+    "tokens": CommandEntry(f"{_HERE}.tokens:tokens", "Who may call the HTTP service."),
     "ui": CommandEntry(f"{_HERE}.ui:ui", "Open Dagster's web interface on this machine."),
 }
 

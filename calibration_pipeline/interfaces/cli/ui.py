@@ -31,7 +31,7 @@ def ui(port: int) -> None:
     Example: calibrate ui --port 3100
     """
     _require_workspace(Path.cwd())
-    _require_free_port(port)
+    require_free_port(LOOPBACK, port, "calibrate ui")
     with configured_database(check_revision=False):
         pass  # Dagster would answer a database that can't be reached with a traceback
     click.echo(f"Dagster opens at http://{LOOPBACK}:{port} (Ctrl-C ends it)")
@@ -53,14 +53,22 @@ def _require_workspace(folder: Path) -> None:
         )
 
 
-def _require_free_port(port: int) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+def require_free_port(host: str, port: int, command: str) -> None:
+    """Refuse a port that another program has.
+
+    Raises
+    ------
+    PortTakenError
+        It can't be listened on; the message names the next one, for `command`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As the web server does: a port that is only winding down after its last user is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError as error:
             raise PortTakenError(
-                f"port {port} of {LOOPBACK} can't be used ({error.strerror}); "
-                f"choose another: calibrate ui --port {port % 65535 + 1}"
+                f"port {port} of {host} can't be used ({error.strerror}); "
+                f"choose another: {command} --port {port % 65535 + 1}"
             ) from error

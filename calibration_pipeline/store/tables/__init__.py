@@ -3,6 +3,7 @@
 The migrations under `store/migrations` create them; a test keeps the two in agreement.
 """
 
+from calibration_pipeline.store.tables.api import api_tokens
 from calibration_pipeline.store.tables.bank import (
     anchor_activations,
     anchor_candidates,
@@ -77,6 +78,7 @@ __all__ = [
     "anchor_candidates",
     "anchor_set_items",
     "anchor_sets",
+    "api_tokens",
     "archive_deletions",
     "archive_revisions",
     "calibration_states",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,12 +11,12 @@ import click
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import say
 from calibration_pipeline.interfaces.cli.database import configured_database
-from calibration_pipeline.interfaces.cli.flags.reading import FlagsNow, flags_now, named_item
+from calibration_pipeline.interfaces.cli.flags.reading import named_item
 from calibration_pipeline.interfaces.cli.operator import operator_name
 from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from calibration_pipeline.records import FlagReview, ItemKey
+    from calibration_pipeline.records import ItemKey
     from calibration_pipeline.store.connection import Database
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -52,7 +52,7 @@ def acknowledge(item: str, reason: str, decided_by: str | None, flag: str | None
 
     Example: calibrate flags acknowledge item-0815 --reason "content team asked"
     """
-    _decide(item, flag, "acknowledge", ("open",), reason, decided_by)
+    _decide(item, flag, "acknowledge", reason, decided_by)
 
 
 @click.command()
@@ -66,7 +66,7 @@ def dismiss(item: str, reason: str, decided_by: str | None, flag: str | None) ->
 
     Example: calibrate flags dismiss item-0815 --flag misfit_outfit --reason "known: long text"
     """
-    _decide(item, flag, "dismiss", ("open", "acknowledged"), reason, decided_by)
+    _decide(item, flag, "dismiss", reason, decided_by)
 
 
 @click.command()
@@ -80,8 +80,10 @@ def retire(item: str, reason: str, decided_by: str | None, first_night: datetime
     Example: calibrate flags retire item-0815 --reason "answer is in a forum"
     """
     with configured_database() as database:
+        from calibration_pipeline.interfaces.flag_reviews import is_retired
+
         key = named_item(database, item)
-        if key in _retired(database):
+        if is_retired(database, key):
             raise BadInputError(f"{item} is retired already: see `calibrate flags show {item}`")
         night = _record_on_item(database, key, "retire", reason, decided_by, first_night)
     say(f"{item} is retired from the night of {night} on.")
@@ -103,63 +105,36 @@ def reopen(
     Example: calibrate flags reopen item-0815 --reason "dismissed by mistake"
     """
     with configured_database() as database:
+        from calibration_pipeline.interfaces.flag_reviews import is_retired
+
         key = named_item(database, item)
-        is_retired = key in _retired(database)
-        if is_retired:
+        was_retired = is_retired(database, key)
+        if was_retired:
             night = _record_on_item(database, key, "reopen", reason, decided_by, first_night)
-    if is_retired:
+    if was_retired:
         say(f"{item} is calibrated again from the night of {night} on.")
         return
-    _decide(item, flag, "reopen", ("acknowledged", "dismissed"), reason, decided_by)
+    _decide(item, flag, "reopen", reason, decided_by)
 
 
 def _decide(
-    item: str,
-    flag: str | None,
-    decision: str,
-    from_statuses: Sequence[str],
-    reason: str,
-    decided_by: str | None,
+    item: str, flag: str | None, decision: str, reason: str, decided_by: str | None
 ) -> None:
     """Record a decision on those of an item's flags that it can be made on."""
     with configured_database() as database:
-        from calibration_pipeline.store.flag_decisions import record_decisions
+        from calibration_pipeline.interfaces.flag_reviews import decide_on_flags
 
         key = named_item(database, item)
-        now = flags_now(database, key)
-        chosen = _flags_to_decide(now, flag, from_statuses)
-        if now.night is None or not chosen:
-            what = f"flag {flag}" if flag else "flag"
-            raise BadInputError(
-                f"{item} has no {what} that is {' or '.join(from_statuses)}: "
-                f"see `calibrate flags show {item}`"
-            )
-        record_decisions(
+        night, decided = decide_on_flags(
             database,
-            [review.episode for review in chosen],
+            load_settings().policy,
+            key,
             decision,
-            night=now.night,
+            flag=flag,
             reason=reason,
             decided_by=decided_by or operator_name(),
         )
-    names = ", ".join(review.episode.reason for review in chosen)
-    say(f"{decision.capitalize()}: {names} of {item}, as of the night of {now.night}.")
-
-
-def _flags_to_decide(
-    now: FlagsNow, flag: str | None, from_statuses: Sequence[str]
-) -> list[FlagReview]:
-    return [
-        review
-        for review in now.reviews
-        if review.status in from_statuses and flag in (None, review.episode.reason)
-    ]
-
-
-def _retired(database: Database) -> dict[ItemKey, date]:
-    from calibration_pipeline.store.flag_decisions import read_retirements
-
-    return read_retirements(database, date.max)
+    say(f"{decision.capitalize()}: {', '.join(decided)} of {item}, as of the night of {night}.")
 
 
 def _record_on_item(
@@ -171,20 +146,14 @@ def _record_on_item(
     first_night: datetime | None,
 ) -> date:
     """Record a decision on the item itself; give the first night it holds for."""
-    from calibration_pipeline.store.bank import record_decision
-    from calibration_pipeline.store.history import newest_accepted_key
+    from calibration_pipeline.interfaces.flag_reviews import decide_on_item
 
-    if not reason.strip():
-        raise BadInputError("a decision on an item needs a reason: say why with --reason")
-    newest = newest_accepted_key(database, date.max)
-    after = newest[0] + timedelta(days=1) if newest else load_settings().first_day
-    night = first_night.date() if first_night else after
-    record_decision(
+    return decide_on_item(
         database,
         key,
         decision,
-        effective_from=night,
         reason=reason,
         decided_by=decided_by or operator_name(),
+        first_night=first_night.date() if first_night else None,
+        first_day=load_settings().first_day,
     )
-    return night

@@ -9,11 +9,11 @@ import click
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
-from calibration_pipeline.interfaces.cli.flags.listing import review_document
-from calibration_pipeline.interfaces.cli.flags.reading import FlagsNow, flags_now, named_item
+from calibration_pipeline.interfaces.cli.flags.reading import flags_now, named_item
 from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from calibration_pipeline.interfaces.flag_reviews import FlagsNow
     from calibration_pipeline.records import ItemKey
     from calibration_pipeline.store.connection import Database
 
@@ -61,12 +61,18 @@ def show(item: str, as_json: bool) -> None:
     Example: calibrate flags show item-0815
     """
     with configured_database() as database:
+        from calibration_pipeline.interfaces.flag_reviews import (
+            decision_documents,
+            evidence_documents,
+            review_document,
+        )
+
         key = named_item(database, item)
         now = flags_now(database, key)
-        decisions = _decisions(database, key)
+        decisions = decision_documents(database, key)
         power = _power(database, key, now)
     reviews = [review_document(review) for review in now.reviews]
-    evidence = _evidence(key, now)
+    evidence = evidence_documents(key, now)
     if as_json:
         document = {"item_id": key[0], "content_version": key[1], "flags": reviews}
         print_json(document | {"evidence": evidence, "decisions": decisions, "power": power})
@@ -79,57 +85,6 @@ def show(item: str, as_json: bool) -> None:
         print_facts("What a comparison with the reference can see", power)
     else:
         say("It can't be compared with a reference of a window ago: too few answers, or an anchor.")
-
-
-def _evidence(key: ItemKey, now: FlagsNow) -> list[dict[str, Any]]:
-    return [
-        {
-            "night": night.partition,
-            "reason": flag.reason,
-            "value": flag.value,
-            "reference": flag.reference,
-            "compared_with": flag.compared_with,
-            "compared_on": flag.compared_on,
-            "threshold": flag.threshold,
-            "z": flag.z,
-            "is_credible": flag.is_credible,
-            "explanation": flag.explanation,
-        }
-        for night in now.history
-        for flag in night.flags
-        if flag.key == key
-    ]
-
-
-def _decisions(database: Database, key: ItemKey) -> list[dict[str, Any]]:
-    """Decisions on the item's flags and on the item itself, in the order they were made."""
-    from calibration_pipeline.store.bank import read_decisions
-    from calibration_pipeline.store.flag_decisions import read_flag_decisions
-
-    on_flags = [
-        {
-            "decided_at": d.decided_at,
-            "decision": d.decision,
-            "about": d.flag_reason,
-            "holds_from": d.night,
-            "decided_by": d.decided_by,
-            "reason": d.reason,
-        }
-        for d in read_flag_decisions(database, item_id=key[0])
-        if d.key == key
-    ]
-    on_item = [
-        {
-            "decided_at": d.decided_at,
-            "decision": d.decision,
-            "about": "the item",
-            "holds_from": d.effective_from,
-            "decided_by": d.decided_by,
-            "reason": d.reason,
-        }
-        for d in read_decisions(database, key)
-    ]
-    return sorted([*on_flags, *on_item], key=lambda row: row["decided_at"])
 
 
 def _power(database: Database, key: ItemKey, now: FlagsNow) -> dict[str, Any]:

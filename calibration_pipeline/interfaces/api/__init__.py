@@ -1,0 +1,1 @@
+"""The HTTP service (docs/api.md): the only importer of FastAPI."""

@@ -1,0 +1,119 @@
+"""Runs, readiness, the log, and what the OpenAPI document says."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from calibration_pipeline.interfaces.api.request_log import LOGGER_NAME, JsonLines
+from calibration_pipeline.records import Role
+from calibration_pipeline_tests.interfaces.api.published import NIGHT
+from calibration_pipeline_tests.interfaces.api.service import Service, wait_until
+
+
+def test_runs_are_listed_and_shown(reading: Service) -> None:
+    (run,) = reading.get(f"/v1/runs?night={NIGHT}").json["runs"]
+    assert (run["outcome"], run["triggered_by"]) == ("under way", "a test")
+    shown = reading.get(f"/v1/runs/{run['run_id']}").json
+    assert shown == run | {"configuration": {"window_days": 30}, "package_versions": {"numpy": "2"}}
+    assert reading.get("/v1/runs?night=2020-01-01").json == {"runs": []}
+    missing = "/v1/runs/00000000-0000-0000-0000-000000000000"
+    assert reading.get(missing).code == "RUN_NOT_FOUND"
+    assert reading.get("/v1/runs/12").code == "VALIDATION_ERROR"
+
+
+def test_a_service_is_ready_while_its_database_has_its_tables(own_reading: Service) -> None:
+    assert own_reading.get("/v1/live", role=None).json == {"status": "alive"}
+    ready = own_reading.get("/v1/ready", role=None)
+    assert (ready.status, ready.json["is_ready"], ready.json["current_version"]) == (200, True, 2)
+    assert ready.json["age_seconds"] >= 0
+    own_reading.execute("UPDATE calibration.alembic_version SET version_num = '0001'")
+    behind = own_reading.get("/v1/ready", role=None)
+    assert (behind.status, behind.json["reason"]) == (503, "SchemaRevisionError")
+
+
+def test_without_its_database_the_service_lives_and_lets_nobody_in(own_reading: Service) -> None:
+    assert own_reading.get("/v1/versions").status == 200
+    own_reading.close_database()
+    wait_until(lambda: own_reading.get("/v1/versions").status == 503)
+    refused = own_reading.get("/v1/versions")
+    assert refused.code == "DATABASE_UNAVAILABLE"
+    assert refused.headers["retry-after"] == "5"
+    assert "postgres" not in refused.body.decode().lower()
+    assert own_reading.get("/v1/ready", role=None).json["is_ready"] is False
+    assert own_reading.get("/v1/live", role=None).status == 200
+    assert own_reading.get("/v1/live").status == 200
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[dict[str, Any]]]:
+    """What the service logs meanwhile, as it is written."""
+    lines: list[dict[str, Any]] = []
+    handler = logging.Handler()
+    handler.setFormatter(JsonLines())
+    handler.emit = lambda record: lines.append(json.loads(handler.format(record)))  # type: ignore[method-assign]
+    logger = logging.getLogger(LOGGER_NAME)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_a_request_leaves_one_line_without_its_token(
+    reading: Service, log_lines: list[dict[str, Any]]
+) -> None:
+    token = reading.tokens[Role.READER]
+    headers = {"X-Request-ID": "engine-7.42"}
+    found = reading.get(f"/v1/versions?limit=1&token={token}", headers=headers)
+    assert found.headers["x-request-id"] == "engine-7.42"
+    (line,) = (line for line in log_lines if line["request_id"] == "engine-7.42")
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/versions", 200)
+    assert (line["token"], line["caller"]) == (token[:12], "test reader")
+    assert line["bytes"] == len(found.body)
+    assert token not in json.dumps(log_lines)
+
+
+def test_an_id_that_could_forge_the_log_is_replaced(reading: Service) -> None:
+    found = reading.get("/v1/live", headers={"X-Request-ID": 'a", "status": 200'})
+    assert len(found.headers["x-request-id"]) == 32
+
+
+def test_an_error_nobody_foresaw_tells_the_caller_its_id_alone(
+    own_reading: Service, log_lines: list[dict[str, Any]]
+) -> None:
+    own_reading.execute("ALTER TABLE calibration.runs RENAME COLUMN triggered_by TO secret_name")
+    failed = own_reading.get("/v1/runs")
+    assert (failed.status, failed.code) == (500, "INTERNAL_ERROR")
+    assert "triggered_by" not in failed.body.decode()
+    request_id = failed.json["error"]["request_id"]
+    tracebacks = [line for line in log_lines if "traceback" in line]
+    assert request_id in tracebacks[0]["message"]
+    assert "triggered_by" in tracebacks[0]["traceback"]
+
+
+def test_every_field_and_parameter_is_described(reading: Service) -> None:
+    document = reading.get("/v1/openapi.json").json
+    models = document["components"]["schemas"]
+    fields = {
+        # Pydantic leaves a text out that is the one of the model it points at.
+        f"{name}.{field}": schema.get("description")
+        or models.get(schema.get("$ref", "").rpartition("/")[2], {}).get("description")
+        for name, model in models.items()
+        for field, schema in model.get("properties", {}).items()
+    }
+    parameters = {
+        f"{path}?{parameter['name']}": parameter.get("description")
+        for path, operations in document["paths"].items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+    }
+    assert len(fields) > 100
+    assert [name for name, text in (fields | parameters).items() if not text] == []
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert "422" not in operation["responses"]
