@@ -21,8 +21,11 @@ from calibration_pipeline.orchestration.assets import (
     item_flags,
     night_outcome,
     nightly_report,
+    posterior_audit,
     responses,
+    second_opinion,
 )
+from calibration_pipeline.orchestration.cross_checks import cross_check_job, cross_check_sensor
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHeartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import Report, silent
 from calibration_pipeline.orchestration.partitions import daily_partitions
@@ -93,8 +96,10 @@ def _put_together(
         item_exposure.build(partitions),
         nightly_report.build(partitions),
         night_outcome.build(partitions),
+        posterior_audit.build(partitions),
+        second_opinion.build(partitions),
     ]
-    job = nightly_job()
+    job, checks = nightly_job(), cross_check_job()
     cleaning = retention_job(
         settings.retention_days,
         settings.run_history_days,
@@ -102,7 +107,8 @@ def _put_together(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, cleaning, anchor_selection_job()],
+        jobs=[job, cleaning, anchor_selection_job(), checks],
+        sensors=[cross_check_sensor(job, checks)],
         schedules=[
             nightly_schedule(
                 job,
@@ -121,6 +127,7 @@ def _put_together(
             settings.home / "reports",
             report,
             heartbeat,
+            lambda: open_dry_run_store(settings),
         ),
     )
 
