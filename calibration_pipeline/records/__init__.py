@@ -41,6 +41,10 @@ from calibration_pipeline.records.flags import (
     FlagReview,
     ItemNight,
 )
+from calibration_pipeline.records.item_priors import (
+    ItemPriorFit,
+    ScaleItemPriors,
+)
 from calibration_pipeline.records.items import (
     ItemBank,
     ItemTable,
@@ -96,12 +100,14 @@ __all__ = [
     "ItemDifference",
     "ItemKey",
     "ItemNight",
+    "ItemPriorFit",
     "ItemProposals",
     "ItemTable",
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
     "ScaleExposure",
+    "ScaleItemPriors",
     "ScaleLink",
     "ScaleNight",
     "ScaleState",

@@ -70,6 +70,11 @@ _MATRIX = {
     "leak_detectors": ("SI", "S", ""),
     "leak_verdicts": ("SI", "S", ""),
     "night_acceptances": ("S", "SI", ""),
+    # Priors of new items are fitted by a schedule, or on demand.
+    "item_prior_fits": ("SI", "SI", ""),
+    "item_prior_scales": ("SI", "SI", ""),
+    "item_prior_draws": ("SI", "SI", ""),
+    "item_prior_items": ("SI", "SI", ""),
     # Publication
     "snapshot_drafts": ("SID", "SD", ""),
     "snapshot_draft_items": ("SI", "S", ""),

@@ -38,6 +38,12 @@ from calibration_pipeline.store.tables.exposure import (
     exposure_controls,
     item_proposals,
 )
+from calibration_pipeline.store.tables.item_priors import (
+    item_prior_draws,
+    item_prior_fits,
+    item_prior_items,
+    item_prior_scales,
+)
 from calibration_pipeline.store.tables.leaks import (
     leak_detectors,
     leak_items,
@@ -88,6 +94,10 @@ __all__ = [
     "flags",
     "import_batches",
     "item_decisions",
+    "item_prior_draws",
+    "item_prior_fits",
+    "item_prior_items",
+    "item_prior_scales",
     "item_proposals",
     "items",
     "leak_detectors",

@@ -67,6 +67,11 @@ calibration_states = sa.Table(
         server_default="",
         comment="SHA-256 of the leak watch; empty: none.",
     ),
+    sa.Column(
+        "item_prior_fit",
+        sa.BigInteger,
+        comment="Fit that gave items without enough answers their priors; null: none.",
+    ),
     recorded_at(),
     sa.ForeignKeyConstraint(
         ["parent_partition", "parent_attempt"],
