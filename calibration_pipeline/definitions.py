@@ -19,6 +19,7 @@ from calibration_pipeline.orchestration.assets import (
     item_exposure,
     item_fits,
     item_flags,
+    item_priors,
     night_outcome,
     nightly_report,
     posterior_audit,
@@ -98,8 +99,10 @@ def _put_together(
         night_outcome.build(partitions),
         posterior_audit.build(partitions),
         second_opinion.build(partitions),
+        item_priors.build(),
     ]
     job, checks = nightly_job(), cross_check_job()
+    learning = item_priors.item_prior_job()
     cleaning = retention_job(
         settings.retention_days,
         settings.run_history_days,
@@ -107,7 +110,7 @@ def _put_together(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, cleaning, anchor_selection_job(), checks],
+        jobs=[job, cleaning, anchor_selection_job(), checks, learning],
         sensors=[cross_check_sensor(job, checks)],
         schedules=[
             nightly_schedule(
@@ -118,6 +121,7 @@ def _put_together(
                 lambda: _newest_finished_night(settings),
             ),
             retention_schedule(cleaning, settings.run_hour, settings.timezone),
+            item_priors.item_prior_schedule(learning, settings.run_hour, settings.timezone),
         ],
         # Runs of single assets too: the lock is a run's, and several processes can't share it.
         executor=dg.in_process_executor,

@@ -149,7 +149,7 @@ def _stated(calibration: PriorCalibration) -> dict[str, list[float | None]]:
 def _summary(draws: HierarchyDraws) -> dict[str, Any]:
     """Mean and standard deviation of each hyperparameter over its draws."""
 
-    def of(values: np.ndarray) -> dict[str, list[float]]:
+    def of(values: np.ndarray) -> dict[str, Any]:
         return {"mean": values.mean(axis=0).tolist(), "sd": values.std(axis=0).tolist()}
 
     author = draws.author
