@@ -1,4 +1,4 @@
-"""The exact posterior of one item, given all others: what a Gaussian stands for from night to night.
+"""The exact posterior of one item, given all others: what nights carry on as a Gaussian.
 
 The abilities are integrated out over the night's nodes, each session's with the weights that its
 *other* answers give them, so that no answer counts twice:

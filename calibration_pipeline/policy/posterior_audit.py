@@ -208,4 +208,3 @@ def _known_scale(
         free=items.free,
         configuration=configuration,
     )
-

@@ -73,6 +73,15 @@ class SampledScale:
     parameters: FloatArray
     data: ResponseData
 
+    def why_too_small(self, settings: SecondOpinionConfiguration) -> str:
+        """Say why the sample can't be compared; an empty string if it can."""
+        if int((self.data.item_counts >= settings.least_answers).sum()) >= settings.least_items:
+            return ""
+        return (
+            f"fewer than {settings.least_items} items have {settings.least_answers} answers in the "
+            "sample"
+        )
+
     def agreement(
         self,
         discrimination: FloatArray,
@@ -156,7 +165,7 @@ def agreement(
     settings: SecondOpinionConfiguration,
     scaling_constant: float,
 ) -> Agreement | None:
-    """Compare another 2PL calibration with ours; None with too few common items.
+    """Compare another 2PL calibration with ours; None where too few items can be.
 
     Its scale is its own. The one that brings it to ours has the mean and the spread of the common
     difficulties alike (mean/sigma).

@@ -28,6 +28,7 @@ from calibration_pipeline.records.arrays import (
     IntArray,
     ItemKey,
 )
+from calibration_pipeline.records.cold_start import ColdStartItem
 from calibration_pipeline.records.exposure import (
     ItemProposals,
     ScaleExposure,
@@ -84,6 +85,7 @@ __all__ = [
     "BoolArray",
     "CalibrationState",
     "CandidateAbilities",
+    "ColdStartItem",
     "DayArray",
     "DayResponses",
     "DayRevision",

@@ -52,24 +52,31 @@ def posterior_chart(coordinates: Sequence[str], rows: Sequence[PosteriorRow]) ->
         return low, centre, high
 
     bottom = _TOP + _ROW * len(rows)
-    return template_environment().get_template("posterior_chart.svg.j2").render(
-        width=lefts[-1] + _PANEL + 10.0,
-        height=bottom + 26.0,
-        top=_TOP,
-        bottom=bottom,
-        label=_LABEL,
-        panels=[(left, left + _PANEL / 2, name) for left, name in zip(lefts, coordinates, strict=True)],
-        half=_PANEL / 2,
-        rows=[
-            (
-                _TOP + _ROW * (n + 0.5),
-                row.name,
-                row.is_poor,
-                [placed(k, interval) for k, interval in enumerate(row.exact)],
-                [placed(k, interval) for k, interval in enumerate(row.gaussian)],
-            )
-            for n, row in enumerate(rows)
-        ],
+    return (
+        template_environment()
+        .get_template("posterior_chart.svg.j2")
+        .render(
+            width=lefts[-1] + _PANEL + 10.0,
+            height=bottom + 26.0,
+            top=_TOP,
+            bottom=bottom,
+            label=_LABEL,
+            panels=[
+                (left, left + _PANEL / 2, name)
+                for left, name in zip(lefts, coordinates, strict=True)
+            ],
+            half=_PANEL / 2,
+            rows=[
+                (
+                    _TOP + _ROW * (n + 0.5),
+                    row.name,
+                    row.is_poor,
+                    [placed(k, interval) for k, interval in enumerate(row.exact)],
+                    [placed(k, interval) for k, interval in enumerate(row.gaussian)],
+                )
+                for n, row in enumerate(rows)
+            ],
+        )
     )
 
 

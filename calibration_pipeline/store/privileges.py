@@ -27,6 +27,7 @@ VIEWS: Final = (
     "alias_items",
     "published_exposure",
     "current_exposure",
+    "current_cold_start",
 )
 """What a reader in SQL uses."""
 
@@ -88,6 +89,7 @@ _MATRIX = {
     "publication_fence": ("SU", "SU", ""),
     "exposure_controls": ("SI", "SI", "S"),
     "exposure_control_items": ("SI", "SI", "S"),
+    "cold_start_items": ("SI", "S", ""),
     # Reported by engines whose login was given that right: docs/roles.md.
     "item_proposals": ("S", "", ""),
     # People

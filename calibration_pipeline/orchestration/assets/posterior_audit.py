@@ -90,7 +90,10 @@ def _compare(
 
     audit = configuration.audit
     settings = SamplerSettings(
-        chains=audit.chains, warmup=audit.warmup, draws=audit.draws, seed=state.partition.toordinal()
+        chains=audit.chains,
+        warmup=audit.warmup,
+        draws=audit.draws,
+        seed=state.partition.toordinal(),
     )
     sampled = sample_posteriors(
         [item.posterior for item in items],

@@ -8,7 +8,7 @@ from calibration_pipeline.orchestration.assets.common import Result
 from calibration_pipeline.orchestration.cross_checks import GROUP, inputs_of, published_state
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.second_opinion import ask_about, agrees
+from calibration_pipeline.policy.second_opinion import agrees, ask_about
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
@@ -74,15 +74,13 @@ def second_opinion_of(
     settings = configuration.second_opinion
     seed = state.partition.toordinal()
     sample = ask_about(state, inputs_of(store, state), configuration, seed)
-    if sample is None:
-        return metadata.skipped("no scale was fitted"), "no scale was fitted"
+    why = "no scale was fitted" if sample is None else sample.why_too_small(settings)
+    if sample is None or why:
+        return metadata.skipped(why), why
     opinion = second_opinion(sample.data, settings.epochs, seed)
     found = sample.agreement(opinion.discrimination, opinion.difficulty, configuration)
     if found is None:
-        why = (
-            f"fewer than {settings.least_items} items have {settings.least_answers} answers in the "
-            "sample"
-        )
+        why = "all difficulties are alike, by one of the two"
         return metadata.skipped(why), why
     names = [sample.keys[j] for j in found.items]
     shown = cross_check_metadata.of_agreement(found, names, sample.data.n_responses)

@@ -28,6 +28,7 @@ from calibration_pipeline.store.tables.calibration import (
     state_scales,
     state_windows,
 )
+from calibration_pipeline.store.tables.cold_start import cold_start_items
 from calibration_pipeline.store.tables.drafts import (
     snapshot_draft_audits,
     snapshot_draft_items,
@@ -88,6 +89,7 @@ __all__ = [
     "calibration_states",
     "candidate_abilities",
     "candidate_map",
+    "cold_start_items",
     "exposure_control_items",
     "exposure_controls",
     "flag_decisions",
