@@ -2,7 +2,8 @@
 
 1. Find the mode (L-BFGS), and the curvature there by differences of the gradient.
 2. Draw from a multivariate t around it, weigh by the density, and match the t's location and
-   spread to the weighted draws: once more from there, until the last round.
+   spread to the weighted draws; once more from there, until the weights are good. To match, the
+   largest weights are cut: a handful of draws can't tell a spread of twenty dimensions.
 3. Smooth the largest weights (Pareto) and draw with them. The shape k̂ of that Pareto is the
    diagnostic: below 0.7 the draws can be trusted.
 
@@ -11,7 +12,8 @@ takes minutes, and no chain has to be judged for having mixed.
 
 References: Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto smoothed importance sampling,
 Journal of Machine Learning Research 25(72); Cappé et al. (2004), Population Monte Carlo, Journal of
-Computational and Graphical Statistics 13, 907–929.
+Computational and Graphical Statistics 13, 907–929; Ionides (2008), Truncated importance sampling,
+same journal 17, 295–311.
 """
 
 import math
@@ -24,7 +26,13 @@ from pyro.ops.stats import fit_generalized_pareto
 LogDensity = Callable[[torch.Tensor], torch.Tensor]
 """``(n_points, dimensions)`` → ``(n_points,)``."""
 
-DEGREES_OF_FREEDOM = 7.0
+DEGREES_OF_FREEDOM = 5
+ROUNDS = (500, 1000, 2000)
+"""Points that are weighed; more rounds like the last one follow while k̂ is above `GOOD_K`."""
+MOST_ROUNDS = 6
+GOOD_K = 0.5
+LARGEST_WEIGHT = 0.2
+"""To match a spread by, in units of 1 / √points."""
 MODE_STEPS = 300
 GRADIENT_TOLERANCE = 1e-5
 DIFFERENCE_STEP = 1e-4
@@ -65,7 +73,6 @@ def draw(
     *,
     seed: int,
     n_draws: int,
-    rounds: tuple[int, ...] = (500, 1000, 2000),
 ) -> Draws:
     """Draw from a density over an unconstrained space.
 
@@ -79,8 +86,6 @@ def draw(
         Of a generator of its own.
     n_draws
         Draws to give back.
-    rounds
-        Points to weigh in each round.
     """
     generator = torch.Generator().manual_seed(seed)
     center = find_mode(density, dimensions)
@@ -88,14 +93,13 @@ def draw(
     spread = _inverse_curvature(curvature)
     slope = _gradients(density, center[None])[0]
     gradient_norm = math.sqrt(max(float(slope @ spread @ slope), 0.0))
-    for n_points in rounds:
+    for turn in range(MOST_ROUNDS):
+        n_points = ROUNDS[min(turn, len(ROUNDS) - 1)]
         points, proposed = _draw_t(center, spread, n_points, generator)
-        log_weights = _in_batches(density, points) - proposed
-        weights, pareto_k = pareto_smoothed(log_weights)
-        center = weights @ points
-        away = points - center
-        spread = (weights[:, None] * away).T @ away
-        spread = spread + 1e-9 * torch.eye(dimensions, dtype=torch.float64)
+        weights, pareto_k = pareto_smoothed(_in_batches(density, points) - proposed)
+        if turn + 1 >= len(ROUNDS) and pareto_k <= GOOD_K:
+            break
+        center, spread = _matched(points, weights)
     chosen = _systematic(weights, n_draws, generator)
     return Draws(
         points=points[chosen],
@@ -150,6 +154,16 @@ def pareto_smoothed(log_weights: torch.Tensor) -> tuple[torch.Tensor, float]:
     return weights / weights.sum(), shape if math.isfinite(shape) else math.inf
 
 
+def _matched(points: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Location and spread of weighted points, the largest weights cut."""
+    cut = weights.clamp(max=LARGEST_WEIGHT * len(points) ** -0.5)
+    cut = cut / cut.sum()
+    center = cut @ points
+    away = points - center
+    spread = (cut[:, None] * away).T @ away
+    return center, spread + 1e-9 * torch.eye(points.shape[1], dtype=torch.float64)
+
+
 def _draw_t(
     center: torch.Tensor, spread: torch.Tensor, n: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +172,7 @@ def _draw_t(
     root = torch.linalg.cholesky(spread)
     normal = torch.randn(n, d, dtype=torch.float64, generator=generator)
     # A chi-square with a whole number of degrees of freedom, from the same generator.
-    squares = torch.randn(n, int(nu), dtype=torch.float64, generator=generator).square().sum(-1)
+    squares = torch.randn(n, nu, dtype=torch.float64, generator=generator).square().sum(-1)
     standard = normal * (nu / squares).sqrt()[:, None]
     density = -0.5 * (nu + d) * torch.log1p(standard.square().sum(-1) / nu)
     return center + standard @ root.T, density

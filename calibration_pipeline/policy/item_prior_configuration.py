@@ -30,7 +30,7 @@ class ItemPriorConfiguration:
 
     enough_responses: int = 300
     teaching_responses: int = 100
-    minimum_teachers: int = 50
+    minimum_teachers: int = 100
     maximum_pareto_k: float = 0.7
     minimum_effective_draws: int = 50
     coverage_range: tuple[float, float] = (0.88, 0.99)

@@ -130,7 +130,7 @@ def _likelihoods(
     slope, intercept = known.linking_slope, known.linking_intercept
     mean = state.prior_mean[at] * [1.0, slope, 1.0] + [-np.log(slope), intercept, 0.0]
     precision = state.prior_precision[at] / [1.0, slope**2, 1.0]
-    phi = to_internal(np.where(estimated[:, None], state.parameters[at], 1.0))
+    phi = to_internal(np.where(estimated[:, None], state.parameters[at], 0.5))
     covariance = np.where(estimated[:, None, None], state.covariance[at], 0.0)
     found = without_prior(phi, covariance, mean, precision, estimated)
     return LikelihoodSummaries(found.precision, found.linear)
@@ -140,7 +140,7 @@ def _references(
     bank: ItemBank, anchors: AnchorSet, rows: IntArray, is_anchor: BoolArray, free: BoolArray
 ) -> LikelihoodSummaries:
     """Anchors are known but for the errors of their references."""
-    parameters, errors = np.ones((bank.n_items, 3)), np.zeros((bank.n_items, 3, 3))
+    parameters, errors = np.full((bank.n_items, 3), 0.5), np.zeros((bank.n_items, 3, 3))
     at = bank.positions(anchors.keys)
     parameters[at] = anchors.parameters
     if anchors.covariance is not None:
