@@ -217,6 +217,8 @@ def _sample(target: _Target, settings: SamplerSettings) -> list[SampledPosterior
 def _of_item(draws: Tensor, free: Tensor) -> SampledPosterior:
     r_hat, effective = np.ones(3), np.full(3, np.inf)
     sampled = free.numpy()
-    r_hat[sampled] = split_gelman_rubin(draws, 0, 1).numpy()[sampled]
-    effective[sampled] = effective_sample_size(draws, 0, 1).numpy()[sampled]
+    # Of the others by themselves: one that never moves makes all of them unknown.
+    moving = draws[..., free]
+    r_hat[sampled] = split_gelman_rubin(moving, 0, 1).numpy()
+    effective[sampled] = effective_sample_size(moving, 0, 1).numpy()
     return SampledPosterior(draws.numpy(), r_hat, effective)
