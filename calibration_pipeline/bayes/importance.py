@@ -31,6 +31,7 @@ ROUNDS = (500, 1000, 2000)
 """Points that are weighed; more rounds like the last one follow while k̂ is above `GOOD_K`."""
 MOST_ROUNDS = 6
 GOOD_K = 0.5
+SMALLEST_WEIGHT = 1e-30
 LARGEST_WEIGHT = 0.2
 """To match a spread by, in units of 1 / √points."""
 MODE_STEPS = 300
@@ -143,8 +144,9 @@ def pareto_smoothed(log_weights: torch.Tensor) -> tuple[torch.Tensor, float]:
     n_tail = int(min(0.2 * n, 3.0 * math.sqrt(n)))
     order = raw.argsort()
     tail, cut = order[-n_tail:], raw[order[-n_tail - 1]]
-    shape, scale = (float(value) for value in fit_generalized_pareto(raw[tail] - cut))
-    weights = raw.clone()
+    excess, weights, shape = raw[tail] - cut, raw.clone(), math.inf
+    if float(excess[n_tail // 4 - 1]) > SMALLEST_WEIGHT:  # or all but a few draws count nothing
+        shape, scale = (float(value) for value in fit_generalized_pareto(excess))
     if math.isfinite(shape):
         ranks = (torch.arange(n_tail, dtype=raw.dtype) + 0.5) / n_tail
         quantiles = -torch.log1p(-ranks) * scale

@@ -47,7 +47,7 @@ def build() -> dg.AssetsDefinition:
         """
         try:
             found = fit_item_priors(
-                store.engine, configuration, fitted_by=f"Dagster run {context.run_id}"
+                store.engine, configuration, fitted_by=f"Dagster run {context.run.run_id}"
             )
         except ItemPriorError as error:
             context.log.warning(str(error))
