@@ -11,7 +11,12 @@ from pydantic_core import PydanticUndefined
 from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.cold_start_configuration import ColdStartConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.cross_check_configuration import (
+    AuditConfiguration,
+    SecondOpinionConfiguration,
+)
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
@@ -108,6 +113,9 @@ def _settings_in_code() -> dict[str, str]:
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),
         ("CALIBRATION_POLICY__LEAKS__", LeakConfiguration()),
         ("CALIBRATION_POLICY__EXPOSURE__", ExposureConfiguration()),
+        ("CALIBRATION_POLICY__COLD_START__", ColdStartConfiguration()),
+        ("CALIBRATION_POLICY__AUDIT__", AuditConfiguration()),
+        ("CALIBRATION_POLICY__SECOND_OPINION__", SecondOpinionConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):
