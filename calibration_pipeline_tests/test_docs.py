@@ -19,6 +19,7 @@ from calibration_pipeline.policy.cross_check_configuration import (
 )
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
@@ -116,6 +117,7 @@ def _settings_in_code() -> dict[str, str]:
         ("CALIBRATION_POLICY__COLD_START__", ColdStartConfiguration()),
         ("CALIBRATION_POLICY__AUDIT__", AuditConfiguration()),
         ("CALIBRATION_POLICY__SECOND_OPINION__", SecondOpinionConfiguration()),
+        ("CALIBRATION_POLICY__ITEM_PRIORS__", ItemPriorConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):
