@@ -48,7 +48,7 @@ class SamplerSettings:
     chains: int = 4
     warmup: int = 100
     draws: int = 200
-    batch: int = 10
+    batch: int = 25
     seed: int = 0
 
 
