@@ -36,7 +36,7 @@ def hyperparameters(seed: int) -> tuple[Hyperparameters, dict[str, np.ndarray]]:
         "option_slope": 0.3 * generator.normal(size=3),
         "residual": random_covariance(generator, 0.3),
         "between": random_covariance(generator, 0.2),
-        "author": np.array([0.2, 1.1, 0.6]),
+        "author": np.array([0.2, 1.1, 0.6]) + 0.1 * seed,
     }
     tensors = {name: torch.as_tensor(value)[None] for name, value in values.items()}
     return Hyperparameters(**tensors), values
