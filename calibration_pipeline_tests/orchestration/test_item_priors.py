@@ -11,7 +11,12 @@ import pytest
 
 from calibration_pipeline.definitions import build_definitions
 from calibration_pipeline.errors import ItemPriorError
-from calibration_pipeline.orchestration.assets.item_priors import JOB, USABLE
+from calibration_pipeline.orchestration.assets.item_priors import (
+    JOB,
+    USABLE,
+    item_prior_job,
+    item_prior_schedule,
+)
 from calibration_pipeline.orchestration.launch import QUIET_LOG
 from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
@@ -140,3 +145,9 @@ def test_nothing_imports_pytorch_before_a_fit() -> None:
         check=True,
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_the_schedule_is_weekly_and_hours_away_from_the_night() -> None:
+    schedule = item_prior_schedule(item_prior_job(), 22, "Asia/Tokyo")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 4 * * 0", "Asia/Tokyo")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING

@@ -101,3 +101,22 @@ def test_a_state_remembers_which_priors_it_used(engine: sa.Engine, run_id: str) 
     found = states.read_state(engine, NIGHT)
     assert found is not None
     assert found.item_prior_fit == 5
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("item_prior_fits", "is_accepted"),
+        ("item_prior_scales", "position"),
+        ("item_prior_draws", "draws"),
+        ("item_prior_items", "mean"),
+    ],
+)
+@pytest.mark.parametrize("change", ["DELETE FROM {0}", "UPDATE {0} SET {1} = {1}"])
+def test_what_was_learned_can_not_be_changed(
+    night: sa.Engine, table: str, column: str, change: str
+) -> None:
+    store(night, a_fit())
+    statement = change.format(f"calibration.{table}", column)
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), night.begin() as connection:
+        connection.execute(sa.text(statement))
