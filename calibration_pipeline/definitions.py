@@ -16,13 +16,18 @@ from calibration_pipeline.orchestration.assets import (
     anchor_link,
     calibration_snapshot,
     candidate_abilities,
+    cold_start,
     item_exposure,
     item_fits,
     item_flags,
+    item_priors,
     night_outcome,
     nightly_report,
+    posterior_audit,
     responses,
+    second_opinion,
 )
+from calibration_pipeline.orchestration.cross_checks import cross_check_job, cross_check_sensor
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHeartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import Report, silent
 from calibration_pipeline.orchestration.partitions import daily_partitions
@@ -91,10 +96,15 @@ def _put_together(
         calibration_snapshot.build(partitions),
         candidate_abilities.build(partitions),
         item_exposure.build(partitions),
+        cold_start.build(partitions),
         nightly_report.build(partitions),
         night_outcome.build(partitions),
+        posterior_audit.build(partitions),
+        second_opinion.build(partitions),
+        item_priors.build(),
     ]
-    job = nightly_job()
+    job, checks = nightly_job(), cross_check_job()
+    learning = item_priors.item_prior_job()
     cleaning = retention_job(
         settings.retention_days,
         settings.run_history_days,
@@ -102,7 +112,8 @@ def _put_together(
     )
     return dg.Definitions(
         assets=assets,
-        jobs=[job, cleaning, anchor_selection_job()],
+        jobs=[job, cleaning, anchor_selection_job(), checks, learning],
+        sensors=[cross_check_sensor(job, checks)],
         schedules=[
             nightly_schedule(
                 job,
@@ -112,6 +123,7 @@ def _put_together(
                 lambda: _newest_finished_night(settings),
             ),
             retention_schedule(cleaning, settings.run_hour, settings.timezone),
+            item_priors.item_prior_schedule(learning, settings.run_hour, settings.timezone),
         ],
         # Runs of single assets too: the lock is a run's, and several processes can't share it.
         executor=dg.in_process_executor,
@@ -121,6 +133,7 @@ def _put_together(
             settings.home / "reports",
             report,
             heartbeat,
+            lambda: open_dry_run_store(settings),
         ),
     )
 

@@ -57,6 +57,10 @@ class AnchorSetError(CalibrationError):
     """No anchor set can be selected, or this one not put in force, as things stand."""
 
 
+class ItemPriorError(CalibrationError):
+    """No priors of new items can be learned, as things stand."""
+
+
 class ExposureNotReachedError(CalibrationError):
     """No probabilities were found that keep items below the maximum exposure rate."""
 

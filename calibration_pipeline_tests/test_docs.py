@@ -12,9 +12,15 @@ from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.cold_start_configuration import ColdStartConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.cross_check_configuration import (
+    AuditConfiguration,
+    SecondOpinionConfiguration,
+)
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.sources.configuration import SourceConfiguration
@@ -110,6 +116,10 @@ def _settings_in_code() -> dict[str, str]:
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),
         ("CALIBRATION_POLICY__LEAKS__", LeakConfiguration()),
         ("CALIBRATION_POLICY__EXPOSURE__", ExposureConfiguration()),
+        ("CALIBRATION_POLICY__COLD_START__", ColdStartConfiguration()),
+        ("CALIBRATION_POLICY__AUDIT__", AuditConfiguration()),
+        ("CALIBRATION_POLICY__SECOND_OPINION__", SecondOpinionConfiguration()),
+        ("CALIBRATION_POLICY__ITEM_PRIORS__", ItemPriorConfiguration()),
         ("CALIBRATION_POLICY__EM__", EMConfiguration()),
     ):
         for field in dataclasses.fields(configuration):

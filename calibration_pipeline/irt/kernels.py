@@ -218,3 +218,32 @@ def ability_moments(
             variance += posterior[q] * (nodes[q] - mean) ** 2
         means[s] = mean
         sds[s] = np.sqrt(variance)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def other_answers(
+    answers, sessions, offsets, rows, weights, cells, log_probabilities, log_weights, posteriors
+):
+    """Posterior of a session's ability without one of its answers, for each answer given.
+
+    Fills ``posteriors (n_answers, n_nodes)``; ``sessions (n_answers,)`` is the one of each answer.
+    """
+    n_nodes = log_weights.shape[1]
+    is_weighted = weights.shape[0] > 0
+    for k in prange(answers.shape[0]):
+        s = sessions[k]
+        posterior = posteriors[k]
+        for q in range(n_nodes):
+            posterior[q] = log_weights[cells[s], q]
+        for r in range(offsets[s], offsets[s + 1]):
+            if r != answers[k]:
+                weight = weights[r] if is_weighted else 1.0
+                for q in range(n_nodes):
+                    posterior[q] += weight * log_probabilities[rows[r], q]
+        top = posterior.max()
+        total = 0.0
+        for q in range(n_nodes):
+            posterior[q] = np.exp(posterior[q] - top)
+            total += posterior[q]
+        for q in range(n_nodes):
+            posterior[q] /= total

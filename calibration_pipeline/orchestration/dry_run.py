@@ -27,6 +27,7 @@ STEPS = (
     "calibration_snapshot",
     "candidate_abilities",
     "item_exposure",
+    "cold_start",
     "night_outcome",
 )
 """The chain without `nightly_report`, whose page is a file."""

@@ -6,7 +6,13 @@ from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.windows import leaving_days, window_days
-from calibration_pipeline.records import AnchorSet, CalibrationState, DayResponses, ItemBank
+from calibration_pipeline.records import (
+    AnchorSet,
+    CalibrationState,
+    DayResponses,
+    ItemBank,
+    ItemPriorFit,
+)
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
 
@@ -65,7 +71,18 @@ def read_night_inputs(
         baselines=_baselines(store, partition, bank, anchors),
         bank=bank,
         anchors=anchors,
+        item_priors=_item_priors(store, partition, earlier),
     )
+
+
+def _item_priors(
+    store: CalibrationStore, partition: date, earlier: CalibrationState | None
+) -> ItemPriorFit | None:
+    """Priors of new items: the newest, or those that a night which is repeated used before."""
+    if earlier is None:
+        return store.item_priors(partition)
+    number = earlier.item_prior_fit
+    return None if number is None else store.item_prior_fit(number)
 
 
 def _baselines(

@@ -36,6 +36,8 @@ INTERRUPTED = "interrupted"
 
 OpenStore = Callable[[str, str], CalibrationStore]
 """Opens the store for (who triggered the run, Dagster's run id); it isn't locked yet."""
+OpenReader = Callable[[], CalibrationStore]
+"""Opens a store that only reads, and takes no lock."""
 
 
 def build_resources(
@@ -44,15 +46,37 @@ def build_resources(
     report_folder: Path,
     report: Report = silent,
     heartbeat: Heartbeat = no_heartbeat,
+    open_reader: OpenReader | None = None,
 ) -> dict[str, Any]:
-    """Resources for `dagster.Definitions`."""
+    """Resources for `dagster.Definitions`.
+
+    Parameters
+    ----------
+    open_reader
+        Opens what cross-checks read from; None where they aren't run.
+    """
     return {
         "store": dg.ResourceDefinition(resource_fn=_locked_store(open_store, heartbeat)),
         "configuration": dg.ResourceDefinition.hardcoded_resource(configuration),
         "heartbeat": dg.ResourceDefinition.hardcoded_resource(heartbeat),
         "report_folder": dg.ResourceDefinition.hardcoded_resource(report_folder),
         "night_log": dg.ResourceDefinition(resource_fn=lambda _: NightLog(report)),
+        "reader": dg.ResourceDefinition(resource_fn=_reading(open_reader)),
     }
+
+
+def _reading(
+    open_reader: OpenReader | None,
+) -> Callable[[dg.InitResourceContext], Iterator[CalibrationStore]]:
+    """Read without the lock: what is checked after a night must not keep the next one waiting."""
+
+    def reading(_context: dg.InitResourceContext) -> Iterator[CalibrationStore]:
+        if open_reader is None:
+            raise RuntimeError("these definitions have no store to read from")
+        with open_reader() as reader:
+            yield reader
+
+    return reading
 
 
 def _is_partial(run: dg.DagsterRun | None) -> bool:

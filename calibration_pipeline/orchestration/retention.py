@@ -11,6 +11,7 @@ import dagster as dg
 
 from calibration_pipeline.orchestration.anchor_selection import JOB as ANCHOR_JOB
 from calibration_pipeline.orchestration.assets.common import POOL
+from calibration_pipeline.orchestration.assets.item_priors import JOB as ITEM_PRIOR_JOB
 from calibration_pipeline.orchestration.resources import JOB as NIGHTLY_JOB
 from calibration_pipeline.store.calibration_store import CalibrationStore
 from calibration_pipeline.store.retention import retention_start
@@ -114,7 +115,7 @@ def delete_old_runs(
 
     def is_ours(run: dg.DagsterRun) -> bool:
         chosen = run.asset_selection or frozenset()
-        has_our_job = run.job_name in (NIGHTLY_JOB, ANCHOR_JOB, JOB) or (
+        has_our_job = run.job_name in (NIGHTLY_JOB, ANCHOR_JOB, ITEM_PRIOR_JOB, JOB) or (
             run.job_name.startswith(_IMPLICIT_JOB) and bool(chosen) and chosen <= set(own_assets)
         )
         return has_our_job and location_of(run) in (None, location)

@@ -147,7 +147,7 @@ def learn_from_estimates(
     if n_estimated < MINIMUM_TEACHERS:
         return None
     weight = is_known + is_estimated * min(1.0, ESTIMATES_COUNT_AS / n_estimated)
-    likelihood = _without_prior(phi, covariance, mean, precision, is_estimated)
+    likelihood = without_prior(phi, covariance, mean, precision, is_estimated)
     author = bank.author_difficulty[in_scale]
     for _ in range(STEPS_PER_NIGHT):
         found, variance = _posterior(likelihood, mean, precision)
@@ -159,7 +159,7 @@ def learn_from_estimates(
     return learned, spread
 
 
-def _without_prior(
+def without_prior(
     phi: FloatArray,
     covariance: FloatArray,
     prior_mean: FloatArray,

@@ -12,8 +12,14 @@ from calibration_pipeline.irt.configuration import (
     require,
 )
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.cold_start_configuration import ColdStartConfiguration
+from calibration_pipeline.policy.cross_check_configuration import (
+    AuditConfiguration,
+    SecondOpinionConfiguration,
+)
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
 OutcomePolicy = Literal["wrong", "absent"]
@@ -114,6 +120,14 @@ class CalibrationConfiguration:
         Settings of the leak watch.
     exposure
         Settings of exposure control.
+    item_priors
+        Settings of the priors of new items.
+    cold_start
+        Settings of where new items should be shown.
+    audit
+        Settings of the posterior audit.
+    second_opinion
+        Settings of the comparison with py-irt.
     em
         Settings of the estimator.
     """
@@ -170,6 +184,10 @@ class CalibrationConfiguration:
     flags: FlagConfiguration = field(default_factory=FlagConfiguration)
     leaks: LeakConfiguration = field(default_factory=LeakConfiguration)
     exposure: ExposureConfiguration = field(default_factory=ExposureConfiguration)
+    item_priors: ItemPriorConfiguration = field(default_factory=ItemPriorConfiguration)
+    cold_start: ColdStartConfiguration = field(default_factory=ColdStartConfiguration)
+    audit: AuditConfiguration = field(default_factory=AuditConfiguration)
+    second_opinion: SecondOpinionConfiguration = field(default_factory=SecondOpinionConfiguration)
     em: EMConfiguration = field(default_factory=EMConfiguration)
 
     def __post_init__(self) -> None:

@@ -25,11 +25,11 @@ def digest_of(*parts: Any) -> str:
 def with_digest(state: CalibrationState) -> CalibrationState:
     """Fill in the state's digest.
 
-    The attempt and the stored number of the anchor set are left out: the same answers and
-    configuration give the same digest at any attempt, on any machine with the same kind of
-    processor.
+    The attempt and the stored numbers of the anchor set and of the item priors are left out (what
+    they say is in the parameters and the base priors): the same answers and configuration give the
+    same digest at any attempt, on any machine with the same kind of processor.
     """
-    left_out = {"attempt", "anchor_set_id", "digest", "parent"}
+    left_out = {"attempt", "anchor_set_id", "item_prior_fit", "digest", "parent"}
     content = [getattr(state, f.name) for f in fields(state) if f.name not in left_out]
     parent_partition = state.parent[0] if state.parent else None
     return replace(state, digest=digest_of(parent_partition, *content))

@@ -168,6 +168,7 @@ def _assemble(
         anchor_digest=inputs.anchors.digest,
         configuration_digest=configuration.digest,
         leak_digest=inputs.leak_digest,
+        item_prior_fit=inputs.item_priors.number if inputs.item_priors else None,
         digest="",
         differences=tuple(
             difference

@@ -11,6 +11,7 @@ from calibration_pipeline.records import (
     DayResponses,
     ItemBank,
     ItemKey,
+    ItemPriorFit,
 )
 
 
@@ -39,6 +40,8 @@ class NightInputs:
         before their leak; None where there is no such state.
     leak_digest
         Of the leak watch that the night hands on; empty where nights don't watch.
+    item_priors
+        What calibrated items have taught about new ones; None where nothing has been learned yet.
     """
 
     partition: date
@@ -52,3 +55,4 @@ class NightInputs:
     left_out_from: DayArray | None = None
     before_leaks: Mapping[ItemKey, CalibrationState | None] = field(default_factory=dict)
     leak_digest: str = ""
+    item_priors: ItemPriorFit | None = None

@@ -13,6 +13,7 @@ from calibration_pipeline.policy.carrying import (
     starting_values,
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.item_priors import with_item_priors
 from calibration_pipeline.policy.leak_carrying import without_leaked_days
 from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.policy.scale_items import ScaleItems
@@ -67,6 +68,13 @@ def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) 
         prior_mean[in_scale], prior_sd[in_scale] = base_priors(
             bank, is_anchor, carried, in_scale, configuration
         )
+    with_item_priors(
+        inputs.item_priors,
+        bank,
+        ~is_anchor & (carried.total_counts < configuration.item_priors.enough_responses),
+        prior_mean,
+        prior_sd,
+    )
     start = starting_values(carried, prior_mean, bank)
     answers = _screened(inputs, carried, start, configuration)
     rapid_guess_ms = np.full(bank.n_items, np.nan)

@@ -29,6 +29,7 @@ from calibration_pipeline.records.arrays import (
     IntArray,
     ItemKey,
 )
+from calibration_pipeline.records.cold_start import ColdStartItem
 from calibration_pipeline.records.exposure import (
     ItemProposals,
     ScaleExposure,
@@ -41,6 +42,10 @@ from calibration_pipeline.records.flags import (
     FlagNight,
     FlagReview,
     ItemNight,
+)
+from calibration_pipeline.records.item_priors import (
+    ItemPriorFit,
+    ScaleItemPriors,
 )
 from calibration_pipeline.records.items import (
     ItemBank,
@@ -82,6 +87,7 @@ __all__ = [
     "BoolArray",
     "CalibrationState",
     "CandidateAbilities",
+    "ColdStartItem",
     "DayArray",
     "DayResponses",
     "DayRevision",
@@ -98,6 +104,7 @@ __all__ = [
     "ItemDifference",
     "ItemKey",
     "ItemNight",
+    "ItemPriorFit",
     "ItemProposals",
     "ItemTable",
     "LeakVerdicts",
@@ -105,6 +112,7 @@ __all__ = [
     "NightAcceptance",
     "Role",
     "ScaleExposure",
+    "ScaleItemPriors",
     "ScaleLink",
     "ScaleNight",
     "ScaleState",

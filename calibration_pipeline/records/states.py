@@ -144,6 +144,8 @@ class CalibrationState:
         and group; empty where the answers name fewer than two groups.
     leak_digest
         SHA-256 of the leak watch's running values after the night; empty if it didn't watch.
+    item_prior_fit
+        Number of the fit that gave items without enough answers their base priors; None: none did.
     """
 
     partition: date
@@ -182,6 +184,7 @@ class CalibrationState:
     digest: str
     differences: tuple[ItemDifference, ...] = ()
     leak_digest: str = ""
+    item_prior_fit: int | None = None
 
 
 @dataclass(frozen=True)

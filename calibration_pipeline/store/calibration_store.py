@@ -9,6 +9,7 @@ from calibration_pipeline.records import (
     AuditFinding,
     CalibrationState,
     CandidateAbilities,
+    ColdStartItem,
     ItemKey,
     ItemProposals,
     ScaleExposure,
@@ -16,7 +17,15 @@ from calibration_pipeline.records import (
     SnapshotItem,
     SnapshotManifest,
 )
-from calibration_pipeline.store import abilities, drafts, exposure, history, publication, snapshots
+from calibration_pipeline.store import (
+    abilities,
+    cold_start,
+    drafts,
+    exposure,
+    history,
+    publication,
+    snapshots,
+)
 from calibration_pipeline.store.answer_store import AnswerStore
 from calibration_pipeline.store.drafts import StoredDraft
 from calibration_pipeline.store.publication import Publication
@@ -130,7 +139,13 @@ class CalibrationStore(AnswerStore):
         """Store a night's abilities in place of those that it had before."""
         abilities.write_abilities(self._lock, partition, version, found)
 
-    # Exposure
+    # New items, and exposure
+
+    def write_cold_start(self, state: CalibrationState, items: Sequence[ColdStartItem]) -> None:
+        """Store where a state's new items should be shown."""
+        key = state.partition, state.attempt
+        cold_start.write_cold_start(self._lock, *key, self.run_of(state.partition), items)
+
 
     def exposure_of(self, version: int) -> tuple[ScaleExposure, ...]:
         """Read the newest exposure control of each scale of a version."""

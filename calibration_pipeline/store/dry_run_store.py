@@ -13,6 +13,7 @@ from calibration_pipeline.records import (
     AuditFinding,
     CalibrationState,
     CandidateAbilities,
+    ColdStartItem,
     ItemKey,
     ScaleExposure,
     SnapshotDraft,
@@ -168,6 +169,9 @@ class DryRunStore(DryRunNights):
         return () if version in self._new_versions() else super().exposure_of(version)
 
     def write_exposure(self, partition: date, version: int, control: ScaleExposure) -> None:
+        """Keep nothing: no step reads it."""
+
+    def write_cold_start(self, state: CalibrationState, items: Sequence[ColdStartItem]) -> None:
         """Keep nothing: no step reads it."""
 
     def write_abilities(self, partition: date, version: int, found: CandidateAbilities) -> None:

@@ -27,6 +27,7 @@ VIEWS: Final = (
     "alias_items",
     "published_exposure",
     "current_exposure",
+    "current_cold_start",
 )
 """What a reader in SQL uses."""
 
@@ -70,6 +71,11 @@ _MATRIX = {
     "leak_detectors": ("SI", "S", ""),
     "leak_verdicts": ("SI", "S", ""),
     "night_acceptances": ("S", "SI", ""),
+    # Priors of new items are fitted by a schedule, or on demand.
+    "item_prior_fits": ("SI", "SI", ""),
+    "item_prior_scales": ("SI", "SI", ""),
+    "item_prior_draws": ("SI", "SI", ""),
+    "item_prior_items": ("SI", "SI", ""),
     # Publication
     "snapshot_drafts": ("SID", "SD", ""),
     "snapshot_draft_items": ("SI", "S", ""),
@@ -83,6 +89,7 @@ _MATRIX = {
     "publication_fence": ("SU", "SU", ""),
     "exposure_controls": ("SI", "SI", "S"),
     "exposure_control_items": ("SI", "SI", "S"),
+    "cold_start_items": ("SI", "S", ""),
     # Reported by engines whose login was given that right: docs/roles.md.
     "item_proposals": ("S", "", ""),
     # The HTTP service, which works as the administrator.

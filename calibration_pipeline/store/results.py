@@ -14,7 +14,7 @@ from calibration_pipeline.store.tables import links as links_table
 from calibration_pipeline.store.tables import state_evaluations
 from calibration_pipeline.store.transactions import Transactions
 
-EvaluationKind = Literal["flags", "links", "leaks"]
+EvaluationKind = Literal["flags", "links", "leaks", "cold start"]
 FLAG_FIELDS = (
     "reason",
     "value",

@@ -12,6 +12,7 @@ from calibration_pipeline.records import (
     FlagNight,
     ItemBank,
     ItemKey,
+    ItemPriorFit,
     LeakVerdicts,
     LeakWatch,
     NightAcceptance,
@@ -23,6 +24,7 @@ from calibration_pipeline.store import (
     flag_decisions,
     flags,
     history,
+    item_priors,
     leak_verdicts,
     results,
     staleness,
@@ -44,6 +46,15 @@ class StateStore(StoreBase):
     def anchors(self, as_of: date) -> AnchorSet:
         """Read the anchor set in force on a day."""
         return self._cached_anchors(as_of)
+
+    def item_priors(self, night: date) -> ItemPriorFit | None:
+        """Read the priors of new items that a night may use; None before the first."""
+        number = item_priors.fit_in_use(self.engine, night)
+        return None if number is None else self.item_prior_fit(number)
+
+    def item_prior_fit(self, number: int) -> ItemPriorFit:
+        """Read priors of new items by their number."""
+        return self._cached_item_priors(number)
 
     # States
 

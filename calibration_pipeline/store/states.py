@@ -41,6 +41,7 @@ _HEADER_FIELDS = (
     "configuration_digest",
     "digest",
     "leak_digest",
+    "item_prior_fit",
 )
 # The fields with one entry per item: their shape, or the column that holds them and its type.
 _VECTORS = {

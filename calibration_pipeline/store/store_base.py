@@ -15,6 +15,7 @@ from calibration_pipeline.store import (
     anchors,
     bank,
     extraction,
+    item_priors,
     leak_watches,
     runs,
     snapshots,
@@ -31,6 +32,9 @@ STATES_IN_MEMORY = 64
 """States and versions kept between the steps of a backfill; 2,400 items take 2 MB each."""
 WATCHES_IN_MEMORY = 2
 """Leak watches kept between a night's steps; 2,400 items take 7 MB each."""
+
+PRIORS_IN_MEMORY = 2
+"""Fits of item priors kept between nights, of which a week's share one."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,9 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         self._cached_state = keep(partial(states.read_state, self.engine))
         self._cached_watch = lru_cache(WATCHES_IN_MEMORY)(
             partial(leak_watches.read_leak_watch, self.engine)
+        )
+        self._cached_item_priors = lru_cache(PRIORS_IN_MEMORY)(
+            partial(item_priors.read_item_priors, self.engine)
         )
         self._cached_items = keep(partial(snapshots.read_snapshot_items, self.engine))
         self._cached_bank = keep(partial(bank.read_bank, self.engine))

@@ -21,6 +21,7 @@ class Turn(IntEnum):
     RESPONSE_IMPORT = 0x63616C69_00000003
     ALIAS_MOVE = 0x63616C69_00000004
     EXPOSURE_CONTROL = 0x63616C69_00000005
+    ITEM_PRIORS = 0x63616C69_00000006
 
 
 def wait_for_turn(connection: sa.Connection, turn: Turn) -> None:

@@ -37,6 +37,12 @@ COMMANDS = {
     "anchors": CommandEntry(
         f"{_HERE}.anchors:anchors", "The items that hold the scale: select, compare, activate."
     ),
+    "priors": CommandEntry(
+        f"{_HERE}.priors:priors", "Priors of new items, learned from calibrated ones."
+    ),
+    "cold-start": CommandEntry(
+        f"{_HERE}.cold_start:cold_start", "Items that few answers tell of, and where to show them."
+    ),
     "flags": CommandEntry(f"{_HERE}.flags:flags", "Flagged items: the evidence, and decisions."),
     "leaks": CommandEntry(
         f"{_HERE}.leaks:leaks", "Suspected leaks, and how soon one would be found."

@@ -29,6 +29,7 @@ from calibration_pipeline.store.tables.calibration import (
     state_scales,
     state_windows,
 )
+from calibration_pipeline.store.tables.cold_start import cold_start_items
 from calibration_pipeline.store.tables.drafts import (
     snapshot_draft_audits,
     snapshot_draft_items,
@@ -38,6 +39,12 @@ from calibration_pipeline.store.tables.exposure import (
     exposure_control_items,
     exposure_controls,
     item_proposals,
+)
+from calibration_pipeline.store.tables.item_priors import (
+    item_prior_draws,
+    item_prior_fits,
+    item_prior_items,
+    item_prior_scales,
 )
 from calibration_pipeline.store.tables.leaks import (
     leak_detectors,
@@ -84,12 +91,17 @@ __all__ = [
     "calibration_states",
     "candidate_abilities",
     "candidate_map",
+    "cold_start_items",
     "exposure_control_items",
     "exposure_controls",
     "flag_decisions",
     "flags",
     "import_batches",
     "item_decisions",
+    "item_prior_draws",
+    "item_prior_fits",
+    "item_prior_items",
+    "item_prior_scales",
     "item_proposals",
     "items",
     "leak_detectors",

@@ -67,6 +67,11 @@ calibration_states = sa.Table(
         server_default="",
         comment="SHA-256 of the leak watch; empty: none.",
     ),
+    sa.Column(
+        "item_prior_fit",
+        sa.BigInteger,
+        comment="Fit that gave items without enough answers their priors; null: none.",
+    ),
     recorded_at(),
     sa.ForeignKeyConstraint(
         ["parent_partition", "parent_attempt"],
@@ -248,8 +253,9 @@ state_evaluations = sa.Table(
     sa.Column("run_id", sa.ForeignKey(runs.c.run_id), nullable=False),
     recorded_at(),
     sa.ForeignKeyConstraint(["partition", "attempt"], STATE_KEY),
-    sa.CheckConstraint("kind in ('flags', 'links', 'leaks')", name="kind"),
-    comment="A computation of a state's flags, links or leak verdicts; the newest one counts.",
+    sa.CheckConstraint("kind in ('flags', 'links', 'leaks', 'cold start')", name="kind"),
+    comment="A computation of a state's flags, links, leak verdicts or cold-start list; the newest "
+    "one counts.",
 )
 sa.Index(
     "state_evaluations_partition_idx",

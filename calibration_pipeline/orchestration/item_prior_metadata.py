@@ -1,0 +1,63 @@
+"""What the Dagster UI shows of a fit of item priors: figures that plot, and a table by scale."""
+
+from typing import Any
+
+import dagster as dg
+
+from calibration_pipeline.orchestration.item_prior_fitting import NewItemPriors
+from calibration_pipeline.orchestration.metadata import Metadata, table
+from calibration_pipeline.policy.item_priors import COORDINATES
+from calibration_pipeline.records import ScaleItemPriors
+
+
+def of_item_priors(found: NewItemPriors) -> Metadata:
+    """A fit: its verdict, its diagnostics and what it learned."""
+    fit = found.fit
+    shown: dict[str, Any] = {
+        "number": fit.number if fit.number is not None else "not stored",
+        "new version": found.is_new,
+        "accepted": fit.is_accepted,
+        "night": str(fit.state[0]),
+        "seed": fit.seed,
+        "digest": fit.digest,
+    }
+    if fit.reasons:
+        shown["rejected because"] = "; ".join(fit.reasons)
+    for scale in fit.scales:
+        facts = scale.diagnostics
+        shown |= {
+            f"{scale.scale}: Pareto k": facts["pareto_k"],
+            f"{scale.scale}: effective draws": facts["effective_draws"],
+            f"{scale.scale}: teachers": facts["teachers"],
+            f"{scale.scale}: families": facts["families"],
+            f"{scale.scale}: authors": _authors(facts),
+            f"{scale.scale}: coordinates": dg.MetadataValue.md(_coordinates(scale)),
+        }
+    return shown
+
+
+def _authors(facts: Any) -> str:
+    bias, scale, error = (facts[f"author_{name}"] for name in ("bias", "scale", "error_sd"))
+    return f"stated = {bias['mean']:.2f} + {scale['mean']:.2f} · b, error {error['mean']:.2f}"
+
+
+def _coordinates(scale: ScaleItemPriors) -> str:
+    facts = scale.diagnostics
+    rows = [
+        (
+            name,
+            f"{facts['mean']['mean'][k]:.2f}",
+            f"{facts['residual_sd']['mean'][k]:.2f}",
+            f"{facts['family_sd']['mean'][k]:.2f}",
+            f"{facts['option_slope']['mean'][k]:.2f}",
+            _share(facts["covered"][k]),
+            facts["judged"][k],
+        )
+        for k, name in enumerate(COORDINATES)
+    ]
+    heads = ("", "mean", "sd in a family", "sd of families", "by options", "covered", "judged by")
+    return table(heads, rows)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
