@@ -1,5 +1,6 @@
 """Slow, half-sent, huge and malformed requests against a server process of its own."""
 
+import json
 import os
 import re
 import socket
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -168,11 +170,22 @@ def test_a_body_that_comes_too_slowly_is_refused(server: Service) -> None:
 def test_a_caller_that_goes_away_in_the_middle_has_started_nothing(server: Service) -> None:
     # Whole in itself, so that only the stated length tells that more was to come.
     body = b'{"decision": "acknowledge", "reason": "half"}'
-    for _ in range(5):
+    for number in range(5):
         with connected(server) as connection:
-            connection.sendall(head(server, "Content-Length: 500") + body)
-    assert is_well(server)
+            connection.sendall(
+                head(server, "Content-Length: 500", f"X-Request-ID: half-{number}") + body
+            )
+    wait_until(lambda: len(_logged(server, "half-")) == 5)
+    assert [line["status"] for line in _logged(server, "half-")] == [None] * 5
     assert server.get("/v1/flags/i1").json["decisions"] == []
+    assert is_well(server)
+
+
+def _logged(server: Service, request_id: str) -> list[dict[str, Any]]:
+    """The log's lines on requests whose id begins so."""
+    lines = (server.settings.home / "log").read_text().splitlines()
+    found = [json.loads(line) for line in lines if f'"request_id": "{request_id}' in line]
+    return [line for line in found if line["request_id"].startswith(request_id)]
 
 
 @pytest.mark.parametrize(
