@@ -113,7 +113,7 @@ def _put_together(
     return dg.Definitions(
         assets=assets,
         jobs=[job, cleaning, anchor_selection_job(), checks, learning],
-        sensors=[cross_check_sensor(job, checks)],
+        sensors=[cross_check_sensor(job, checks, is_on=settings.cross_checks)],
         schedules=[
             nightly_schedule(
                 job,

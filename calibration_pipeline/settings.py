@@ -197,6 +197,9 @@ class Settings(BaseSettings):
         Days for which answers and abilities are kept.
     run_history_days
         Days for which Dagster's runs are kept, with their events.
+    cross_checks
+        Whether Dagster's daemon checks published nights by other means, where the extra `bayes` is
+        installed.
     """
 
     model_config = SettingsConfigDict(
@@ -229,6 +232,7 @@ class Settings(BaseSettings):
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
+    cross_checks: bool = True
 
 
 def load_settings() -> Settings:

@@ -81,6 +81,8 @@ def environment_of(settings: Settings, dagster_url: str) -> dict[str, str]:
         "CALIBRATION_DAGSTER_DATABASE_URL": dagster_url,
         "CALIBRATION_HOME": str(settings.home),
         "CALIBRATION_FIRST_DAY": str(settings.first_day),
+        # After every night of a daemon they would compute for minutes.
+        "CALIBRATION_CROSS_CHECKS": "false",
     }
 
 

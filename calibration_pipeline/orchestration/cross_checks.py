@@ -35,16 +35,23 @@ def cross_check_job() -> UnresolvedAssetJobDefinition:
 
 
 def cross_check_sensor(
-    nightly: UnresolvedAssetJobDefinition, checks: UnresolvedAssetJobDefinition
+    nightly: UnresolvedAssetJobDefinition,
+    checks: UnresolvedAssetJobDefinition,
+    *,
+    is_on: bool = True,
 ) -> dg.SensorDefinition:
-    """Ask for the checks of the last night of every run that succeeded."""
+    """Ask for the checks of the last night of every run that succeeded.
+
+    One that is off can be switched on in Dagster's UI.
+    """
+    status = dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED
 
     @dg.run_status_sensor(
         name=f"{JOB}_sensor",
         run_status=dg.DagsterRunStatus.SUCCESS,
         monitored_jobs=[nightly],
         request_job=checks,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=status,
         description="After each successful night, of the last one where a run did several.",
     )
     def sensor(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:

@@ -30,6 +30,7 @@ ASSETS = (
     "calibration_snapshot",
     "candidate_abilities",
     "item_exposure",
+    "cold_start",
     "nightly_report",
     "night_outcome",
 )
