@@ -1,7 +1,7 @@
 """Simulated programmes whose flags are looked at: stable items, and items that get easier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration_pipeline.policy.flag_episodes import flag_episodes
 from calibration_pipeline.policy.flag_power import answers_needed_per_item
-from calibration_pipeline.policy.flag_reasons import DRIFTS
+from calibration_pipeline.policy.flag_reasons import ANCHOR_DRIFT, DRIFTS, MISFIT
 from calibration_pipeline.policy.flag_reference import shift_from_reference
 from calibration_pipeline.policy.flags import raise_flags
 from calibration_pipeline.records import (
@@ -50,7 +50,10 @@ class FlaggedNights:
     def _add(self, state: CalibrationState) -> None:
         earlier = self.states[-1] if self.states else None
         configuration = self.chain.configuration
-        flags = raise_flags(state, earlier, configuration, reference=self.reference_of(state))
+        flags = raise_flags(
+            state, earlier, configuration,
+            reference=self.reference_of(state), anchors=self.chain.anchor_set,
+        )  # fmt: skip
         items = {
             key: ItemNight(int(n), bool(updated), bool(anchor), is_compared=False)
             for key, n, updated, anchor in zip(
@@ -86,10 +89,30 @@ def false_flags(nights: FlaggedNights, first: int) -> dict[str, float]:
     found["new credible"] = len(opened) / len(measured)
     for reason in sorted(DRIFTS):
         found[f"new {reason}"] = sum(e.reason == reason for e in opened) / len(measured)
+    found |= _lasting_episodes(nights)
     drifts = [flag for night in measured for flag in night.flags if flag.reason in DRIFTS]
     found["over a threshold"] = len(drifts) / len(measured)
     z = _reference_z(nights, measured)
     return found | {"sd of z": float(z.std()), "beyond 3": float((np.abs(z) > 3).mean())}
+
+
+def _lasting_episodes(nights: FlaggedNights) -> dict[str, float]:
+    """Episodes of misfit and of anchors over all nights, with the two margins and without them.
+
+    Without: whatever is not credible ends an episode, and so does one night.
+    """
+    configuration = nights.chain.configuration
+    bare = replace(configuration.flags, persistent_z=float("inf"), resolve_nights=1)
+    found = {}
+    for name, settings in (
+        ("episodes", configuration),
+        ("episodes without margins", replace(configuration, flags=bare)),
+    ):
+        episodes = flag_episodes(nights.nights, settings)
+        found[name] = float(
+            sum(e.reason == ANCHOR_DRIFT or e.reason.startswith(MISFIT) for e in episodes)
+        )
+    return found
 
 
 def _reference_z(nights: FlaggedNights, measured: Sequence[FlagNight]) -> FloatArray:

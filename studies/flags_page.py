@@ -131,6 +131,8 @@ def _measured(figures: dict[str, list[dict[str, Any]]]) -> str:
 | … anchors | {mean("new anchor_drift"):.2f} |
 | z of stable items against their reference: standard deviation | {mean("sd of z"):.2f} |
 | … share beyond ±3 (0.27% if it were normal) | {mean("beyond 3"):.2%} |
+| Episodes of misfit and of anchors, all nights | {mean("episodes"):.0f} |
+| … if one night, and what isn't credible, ended them | {mean("episodes without margins"):.0f} |
 | Items whose b drops by 0.4, in {len(drops)} pools | {total("dropped")} |
 | … flagged before the window lies after the drop | {total("dropped and flagged")} |
 | … of those with the answers that the power calculation asks for | {of("able")} |

@@ -39,6 +39,14 @@ from calibration_pipeline_tests.simulated import (  # noqa: E402
 CONSTANTS = LinkingConstants(1.05, -0.1)
 ANCHORS, DRIFTED, DRIFT = 288, 29, -0.4
 TWO_SIDED_95 = 1.959964
+LINKS = {
+    "left in, equal": CalibrationConfiguration(
+        linking_corrects_attenuation=False, linking_weights="equal"
+    ),
+    "corrected, equal": CalibrationConfiguration(linking_weights="equal"),
+    "corrected, by precision": CalibrationConfiguration(),
+}
+"""Ways to link a night; the last is what is done by default."""
 
 
 def drawn_items(
@@ -105,37 +113,41 @@ def print_coverage(repeats: int) -> None:
 
 def print_nights(repeats: int) -> None:
     """Print the free items' errors on nights fitted to answers, before and after the link."""
-    click.echo("\n| night | attenuation | before | after | slope, intercept | left out |")
-    click.echo("|---|---|---|---|---|---|")
+    click.echo(
+        "\n| night | attenuation, weights | before | after | slope, intercept | ± | left out |"
+    )
+    click.echo("|---|---|---|---|---|---|---|")
     for drifted in (0, DRIFTED):
-        for is_corrected in (False, True):
-            rows = np.array([_night(seed, drifted, is_corrected) for seed in range(repeats)])
-            bias, stretch, after, stretched, slope, intercept, left_out = rows.mean(axis=0)
+        rows = np.array([_night(seed, drifted) for seed in range(repeats)])
+        for name, figures in zip(LINKS, rows.mean(axis=0), strict=True):
+            bias, stretch, after, stretched, slope, intercept, slope_se, se, left_out = figures
             click.echo(
-                f"| {drifted} of {ANCHORS} drifted | {'corrected' if is_corrected else 'left in'} "
+                f"| {drifted} of {ANCHORS} drifted | {name} "
                 f"| {bias:+.3f}, ×{stretch:.3f} | {after:+.3f}, ×{stretched:.3f} "
-                f"| {slope:.3f}, {intercept:+.3f} | {left_out:.0f} |"
+                f"| {slope:.3f}, {intercept:+.3f} | {slope_se:.4f}, {se:.4f} | {left_out:.0f} |"
             )
 
 
-def _night(seed: int, drifted: int, is_corrected: bool) -> tuple[float, ...]:
-    """One night: the free items' mean error of b, and its slope on the truth; the link."""
+def _night(seed: int, drifted: int) -> list[tuple[float, ...]]:
+    """One night, linked in several ways: errors of free items' b, and slopes on the truth."""
     generator = np.random.default_rng(seed)
     pool = make_pool(600, ANCHORS, generator)
     truth = pool.truth.copy()
     truth[np.flatnonzero(pool.is_anchor)[:drifted], 1] += DRIFT
     traffic = Traffic(sessions=10_000, answers=30, pool_share=0.1)
     days = simulate_days(replace(pool, truth=truth), 1, generator, traffic)
-    settings = CalibrationConfiguration(linking_corrects_attenuation=is_corrected)
-    (state,) = run_nights(pool, days, settings)
-    (link,) = link_scales(state, [], pool.bank, pool.anchors, settings)
+    (state,) = run_nights(pool, days, CalibrationConfiguration())
     free = ~state.is_anchor & (state.window_counts >= 300)
     before, known = state.parameters[free, 1], truth[free, 1]
-    after = link.slope * before + link.intercept
-    figures = []
-    for found in (before, after):
-        figures += [(found - known).mean(), np.polyfit(known, found, 1)[0]]
-    return *figures, link.slope, link.intercept, len(link.anchors_left_out)
+    rows = []
+    for settings in LINKS.values():
+        (link,) = link_scales(state, [], pool.bank, pool.anchors, settings)
+        figures: list[float] = []
+        for found in (before, link.slope * before + link.intercept):
+            figures += [(found - known).mean(), np.polyfit(known, found, 1)[0]]
+        constants = (link.slope, link.intercept, link.slope_se, link.intercept_se)
+        rows.append((*figures, *constants, float(len(link.anchors_left_out))))
+    return rows
 
 
 @click.command()

@@ -141,7 +141,7 @@ class WatchedChain:
     ) -> WatchedNight:
         chain, configuration = self.chain, self.chain.configuration
         anchors = self.stated or chain.anchor_set
-        flags = raise_flags(state, parent, configuration)
+        flags = raise_flags(state, parent, configuration, anchors=anchors)
         links = link_scales(state, flags, chain.bank, anchors, configuration)
         items = compose_snapshot(state, links, chain.bank, anchors, published, configuration)
         key = baseline_night(state, self._history, configuration.window_days)

@@ -1,6 +1,6 @@
 """Does the scale hold? Drift under healthy anchors, anchors that all move, references with errors.
 
-    python studies/scale_holds.py                  # all of it: about ten minutes on two cores
+    python studies/scale_holds.py                  # all of it: most of an hour on two cores
     python studies/scale_holds.py --only alarms    # a part, to look at
 
 Prints the tables of docs/anchors.md.
@@ -20,13 +20,17 @@ if str(ROOT) not in sys.path:  # run as a file, Python looks in this folder alon
     sys.path.insert(0, str(ROOT))
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration  # noqa: E402
+from calibration_pipeline.records import BoolArray, FloatArray  # noqa: E402
 from studies.night_chains import ChainPlan  # noqa: E402
 from studies.scale_chains import ScaleChain, WatchedChain, WatchedNight  # noqa: E402
 
 NIGHTS = 90
 SHIFT, SHIFT_AFTER = -0.4, 45
 REFERENCE_ERROR = 0.1
-DRIFT_PLAN = ChainPlan(seed=0, nights=NIGHTS, items=600, anchors=288, sessions_per_day=600)
+DRIFT_PLANS = tuple(
+    ChainPlan(seed=0, nights=NIGHTS, items=items, anchors=288, sessions_per_day=sessions)
+    for items, sessions in ((600, 600), (2400, 2000))
+)
 ALARM_PLAN = ChainPlan(seed=0, nights=NIGHTS)
 REFERENCE_PLAN = ChainPlan(
     seed=0, nights=1, items=60, anchors=12, sessions_per_day=16_000, pool_share=0.6
@@ -42,35 +46,64 @@ class Drift:
 
     Attributes
     ----------
+    items
+        Free items that were trusted by the first full window.
     early, late
-        Mean error of the items that were trusted by the first full window, over ten nights then
-        and over the last ten.
+        Their mean published error, over ten nights then and over the last ten.
+    fitted
+        By how much they moved between these as fitted, before the link.
+    own_error
+        Standard error of the published movement that is the items' own: each of them moves by
+        chance, as its answers come in.
     link_se
         Stated standard error of a night's intercept.
     """
 
+    items: int
     early: float
     late: float
+    fitted: float
+    own_error: float
     link_se: float
 
+    @property
+    def moved(self) -> float:
+        """By how much their mean moved as published."""
+        return self.late - self.early
 
-def drift_of(seed: int) -> Drift:
+
+def drift_of(plan: ChainPlan) -> Drift:
     """Run a healthy programme of 90 nights."""
-    chain = ScaleChain(replace(DRIFT_PLAN, seed=seed))
-    first = chain.configuration.window_days
-    nights = [night for night in WatchedChain(chain).nights() if night.number > first]
-    chosen = nights[0].is_free_and_trusted
-    errors = [_mean_error(night, chosen) for night in nights]
+    chain = ScaleChain(plan)
+    full = chain.configuration.window_days
+    early, late, link_errors = [], [], []
+    for night in WatchedChain(chain).nights():
+        if night.number <= full:
+            continue
+        if not early:
+            chosen = night.is_free_and_trusted
+        link_errors.append(night.link.intercept_se)
+        if night.number <= full + COMPARED_NIGHTS:
+            early.append(_errors(night, chosen))
+        elif night.number > plan.nights - COMPARED_NIGHTS:
+            late.append(_errors(night, chosen))
+    before, after = np.mean(early, axis=0), np.mean(late, axis=0)
+    (published, fitted), n = after - before, int(chosen.sum())
     return Drift(
-        float(np.mean(errors[:COMPARED_NIGHTS])),
-        float(np.mean(errors[-COMPARED_NIGHTS:])),
-        float(np.median([night.link.intercept_se for night in nights])),
+        items=n,
+        early=float(before[0].mean()),
+        late=float(after[0].mean()),
+        fitted=float(fitted.mean()),
+        own_error=float(published.std(ddof=1) / n**0.5),
+        link_se=float(np.median(link_errors)),
     )
 
 
-def _mean_error(night: WatchedNight, chosen: np.ndarray) -> float:
-    difficulty = np.array([item.difficulty for item in night.items])
-    return float((difficulty - night.truth[:, 1])[chosen].mean())
+def _errors(night: WatchedNight, chosen: BoolArray) -> FloatArray:
+    """Errors of the difficulties of some items as published, and as fitted, ``(2, n_chosen)``."""
+    published = np.array([item.difficulty for item in night.items])
+    found = np.stack([published, night.state.parameters[:, 1]]) - night.truth[:, 1]
+    return np.asarray(found[:, chosen])
 
 
 @dataclass(frozen=True)
@@ -129,18 +162,18 @@ def coverage_of(case: tuple[int, bool, bool]) -> Covered:
 
 def print_drift(seeds: int) -> None:
     """Healthy anchors: how far free trusted items move together."""
-    found = _each(drift_of, range(1, seeds + 1))
-    click.echo("\n| programme | nights 31–40 | nights 81–90 | moved by | ± of one night's link |")
-    click.echo("|---|---|---|---|---|")
-    for number, drift in enumerate(found, start=1):
-        click.echo(
-            f"| {number} | {drift.early:+.4f} | {drift.late:+.4f} "
-            f"| {drift.late - drift.early:+.4f} | {drift.link_se:.4f} |"
-        )
-    moved = np.array([drift.late - drift.early for drift in found])
+    plans = [replace(plan, seed=seed) for plan in DRIFT_PLANS for seed in range(1, seeds + 1)]
     click.echo(
-        f"| mean | | | {moved.mean():+.4f} ± {moved.std(ddof=1) / len(moved) ** 0.5:.4f} | |"
+        "\n| items, sessions a day | free items | nights 31–40 | nights 81–90 | moved by "
+        "| ± their own | as fitted | ± of one night's link |"
     )
+    click.echo("|---|---|---|---|---|---|---|---|")
+    for plan, drift in zip(plans, _each(drift_of, plans), strict=True):
+        click.echo(
+            f"| {plan.items}, {plan.sessions_per_day} | {drift.items} | {drift.early:+.4f} "
+            f"| {drift.late:+.4f} | {drift.moved:+.4f} | {drift.own_error:.4f} "
+            f"| {drift.fitted:+.4f} | {drift.link_se:.4f} |"
+        )
 
 
 def print_alarms(seeds: int) -> None:
@@ -199,7 +232,7 @@ def _each(function: Callable, cases: Iterable) -> list:  # type: ignore[type-arg
 
 
 PARTS: dict[str, tuple[Callable[[int], None], int]] = {
-    "drift": (print_drift, 2),
+    "drift": (print_drift, 4),
     "alarms": (print_alarms, 3),
     "references": (print_references, 12),
 }

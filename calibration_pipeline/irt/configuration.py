@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 LinkingMethod = Literal["stocking-lord", "haebara", "mean-sigma", "mean-mean"]
 LINKING_METHODS: tuple[LinkingMethod, ...] = get_args(LinkingMethod)
+LinkingWeights = Literal["precision", "equal"]
+LINKING_WEIGHTS: tuple[LinkingWeights, ...] = get_args(LinkingWeights)
 
 
 @dataclass(frozen=True)

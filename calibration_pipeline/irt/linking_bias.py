@@ -22,10 +22,11 @@ from calibration_pipeline.irt.linking_curves import (
     Comparison,
     CurveSettings,
     comparisons,
-    probability_curvatures,
+    curve_weights,
 )
 from calibration_pipeline.irt.linking_errors import Stationarity
-from calibration_pipeline.irt.model import FloatArray, probability_gradients
+from calibration_pipeline.irt.linking_methods import weight_shares, weighted_sd
+from calibration_pipeline.irt.model import FloatArray
 
 LARGEST_VARIANCE = 0.25
 """Of log a and of a·b, as far as an item's counts: an expansion to second order overstates what
@@ -40,12 +41,13 @@ def attenuation(
     settings: CurveSettings = FORWARD,
     *,
     slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> FloatArray:
     """Bias of (slope, intercept), to be taken off the constants, ``(2,)``.
 
     Parameters
     ----------
-    method, settings, slope_is_free
+    method, settings, slope_is_free, item_weights
         As they went to `estimate_constants`.
     items, covariances
         ``(n_common, 3)`` the new and the reference items, and ``(n_common, 3, 3)`` of their φ.
@@ -55,10 +57,11 @@ def attenuation(
     new, reference = (_saturated(side, own) for side, own in zip(items, covariances, strict=True))
     covariances = new, reference
     if method in ("mean-mean", "mean-sigma"):
-        return _of_moments(method, items, covariances, constants, slope_is_free)
+        shares = weight_shares(item_weights, len(items[0]))
+        return _of_moments(method, items, covariances, constants, shares, slope_is_free)
     sums_items = method == "stocking-lord"
     by_constants, pull = np.zeros((2, 2)), np.zeros(2)
-    for side in comparisons(*items, settings):
+    for side in comparisons(*items, settings, curve_weights(method, item_weights)):
         moved, still = covariances[::-1] if side.is_back else covariances
         by_constants += Stationarity.of(side, constants, sums_items).by_constants
         pull += _pull(side, constants, moved, still, sums_items)
@@ -79,6 +82,7 @@ def _of_moments(
     items: tuple[FloatArray, FloatArray],
     covariances: tuple[FloatArray, FloatArray],
     constants: LinkingConstants,
+    shares: FloatArray,
     slope_is_free: bool,
 ) -> FloatArray:
     """Errors raise a mean of a by ½ mean(a·var log a), a variance of b by its mean variance."""
@@ -86,16 +90,16 @@ def _of_moments(
         return np.zeros(2)
     if method == "mean-mean":
         new, reference = (
-            0.5 * float((side[:, 0] * own[:, 0, 0]).sum() / side[:, 0].sum())
+            0.5 * float(shares @ (side[:, 0] * own[:, 0, 0]) / (shares @ side[:, 0]))
             for side, own in zip(items, covariances, strict=True)
         )
     else:
         reference, new = (
-            0.5 * float(own[:, 1, 1].mean() / side[:, 1].var())
+            0.5 * float(shares @ own[:, 1, 1]) / weighted_sd(side[:, 1], shares) ** 2
             for side, own in zip(items, covariances, strict=True)
         )
     slope = constants.slope * (new - reference)
-    return np.array([slope, -slope * float(items[0][:, 1].mean())])
+    return np.array([slope, -slope * float(shares @ items[0][:, 1])])
 
 
 def _pull(
@@ -110,14 +114,11 @@ def _pull(
     With r the differences and t their derivatives by x, that is E[δr]·t + Cov(r, t): the term with
     r·E[δt] is of higher order, since r is nearly 0 itself.
     """
-    nodes, D, stretch = side.nodes, side.scaling_constant, side.stretch(x)
-    moved = side.move(x)
-    gradient = probability_gradients(nodes, moved, D)
-    curvature = probability_curvatures(nodes, moved, D)
+    moved, stretch = side.move(x), side.stretch(x)
+    gradient, curvature = side.gradients_by(moved), side.curvatures_by(moved)
     spread = moved_covariance * stretch[:, :, None] * stretch[:, None, :]
     raised = 0.5 * np.einsum("jkmq,jkm->jq", curvature, spread)
-    still_curvature = probability_curvatures(nodes, side.still, D)
-    raised -= 0.5 * np.einsum("jkmq,jkm->jq", still_curvature, still_covariance)
+    raised -= 0.5 * np.einsum("jkmq,jkm->jq", side.curvatures_by(side.still), still_covariance)
     t = side.gradients(x)
     if sums_items:
         t = np.broadcast_to(t.sum(axis=0), t.shape)

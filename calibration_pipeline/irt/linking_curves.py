@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from calibration_pipeline.irt.configuration import LinkingMethod
 from calibration_pipeline.irt.linking import LinkingConstants, transform_items
 from calibration_pipeline.irt.model import (
     FloatArray,
@@ -100,6 +101,8 @@ class Comparison:
         ``(n_common, 3)`` the items that are moved as they were before, and the others.
     is_back
         Whether the reference is moved back to the new scale.
+    item_weights
+        ``(n_common,)`` what each item's curves are multiplied by.
     """
 
     nodes: FloatArray
@@ -108,20 +111,29 @@ class Comparison:
     moved: FloatArray
     still: FloatArray
     is_back: bool
+    item_weights: FloatArray
 
     def move(self, constants: LinkingConstants) -> FloatArray:
         """State the items that are moved on the scale of the comparison, ``(n_common, 3)``."""
         return transform_items(self.moved, constants.inverse() if self.is_back else constants)
 
     def differences(self, constants: LinkingConstants) -> FloatArray:
-        """Probabilities of the items moved minus those of the others, ``(n_common, n_nodes)``."""
+        """Curves of the items moved minus those of the others, ``(n_common, n_nodes)``."""
         moved = response_probabilities(self.nodes, self.move(constants), self.scaling_constant)
-        return np.asarray(moved - self._still_probabilities)
+        return self._weighted(moved - self._still_probabilities)
 
     def gradients(self, constants: LinkingConstants) -> FloatArray:
         """Derivatives of the differences by (A, B), ``(n_common, 2, n_nodes)``."""
-        by_item = probability_gradients(self.nodes, self.move(constants), self.scaling_constant)
+        by_item = self.gradients_by(self.move(constants))
         return np.asarray(np.einsum("jkx,jkq->jxq", self.movement(constants), by_item))
+
+    def gradients_by(self, items: FloatArray) -> FloatArray:
+        """Derivatives of either items' curves by their own φ, ``(n_common, 3, n_nodes)``."""
+        return self._weighted(probability_gradients(self.nodes, items, self.scaling_constant))
+
+    def curvatures_by(self, items: FloatArray) -> FloatArray:
+        """Second derivatives of either items' curves, ``(n_common, 3, 3, n_nodes)``."""
+        return self._weighted(probability_curvatures(self.nodes, items, self.scaling_constant))
 
     def movement(self, constants: LinkingConstants) -> FloatArray:
         """Derivatives of the φ moved by (A, B), ``(n_common, 3, 2)``."""
@@ -162,13 +174,26 @@ class Comparison:
             mixed[:, 1, 0, 1] = 1.0
         return twice, mixed
 
+    def _weighted(self, curves: FloatArray) -> FloatArray:
+        return np.asarray(curves * self.item_weights.reshape(-1, *(1,) * (curves.ndim - 1)))
+
     @cached_property
     def _still_probabilities(self) -> FloatArray:
         return response_probabilities(self.nodes, self.still, self.scaling_constant)
 
 
+def curve_weights(method: LinkingMethod, item_weights: FloatArray | None) -> FloatArray | None:
+    """What a method multiplies curves by: one adds up the curves, the other one their squares."""
+    if item_weights is None or method == "stocking-lord":
+        return item_weights
+    return np.asarray(np.sqrt(item_weights))
+
+
 def comparisons(
-    new: FloatArray, reference: FloatArray, settings: CurveSettings
+    new: FloatArray,
+    reference: FloatArray,
+    settings: CurveSettings,
+    item_weights: FloatArray | None = None,
 ) -> tuple[Comparison, ...]:
     """Give the comparisons that the settings ask for, on the reference scale first.
 
@@ -178,14 +203,24 @@ def comparisons(
         ``(n_common, 3)`` the same items on either scale.
     settings
         Nodes, weights and D.
+    item_weights
+        ``(n_common,)`` what each item's curves are multiplied by; None for 1.
     """
+    if item_weights is None:
+        item_weights = np.ones(len(new))
     pairs = (
         (settings.on_reference, new, reference, False),
         (settings.on_new, reference, new, True),
     )
     return tuple(
         Comparison(
-            quadrature.nodes, quadrature.shares, settings.scaling_constant, moved, still, is_back
+            quadrature.nodes,
+            quadrature.shares,
+            settings.scaling_constant,
+            moved,
+            still,
+            is_back,
+            item_weights,
         )
         for quadrature, moved, still, is_back in pairs
         if quadrature is not None

@@ -23,9 +23,10 @@ from calibration_pipeline.irt.linking_curves import (
     Comparison,
     CurveSettings,
     comparisons,
-    probability_curvatures,
+    curve_weights,
 )
-from calibration_pipeline.irt.model import FloatArray, probability_gradients
+from calibration_pipeline.irt.linking_methods import weight_shares, weighted_sd
+from calibration_pipeline.irt.model import FloatArray
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,23 @@ def linking_influence(
     settings: CurveSettings = FORWARD,
     *,
     slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingInfluence:
     """Derivatives of estimated constants by the items that they were estimated from.
 
     Parameters
     ----------
-    method, new, reference, settings, slope_is_free
-        As they went to `estimate_constants`.
+    method, new, reference, settings, slope_is_free, item_weights
+        As they went to `estimate_constants`; the weights are taken as given.
     constants
         What it gave back.
     """
+    shares = weight_shares(item_weights, len(new))
     if method == "mean-mean":
-        return _of_means(new, reference, constants, slope_is_free)
+        return _of_means(new, reference, constants, shares, slope_is_free)
     if method == "mean-sigma":
-        return _of_spreads(new, reference, constants, slope_is_free)
-    sides = comparisons(new, reference, settings)
+        return _of_spreads(new, reference, constants, shares, slope_is_free)
+    sides = comparisons(new, reference, settings, curve_weights(method, item_weights))
     return _of_curves(sides, constants, method == "stocking-lord", slope_is_free)
 
 
@@ -88,32 +91,46 @@ def _propagated(influence: FloatArray, covariance: FloatArray) -> FloatArray:
 
 
 def _of_means(
-    new: FloatArray, reference: FloatArray, constants: LinkingConstants, slope_is_free: bool
+    new: FloatArray,
+    reference: FloatArray,
+    constants: LinkingConstants,
+    shares: FloatArray,
+    slope_is_free: bool,
 ) -> LinkingInfluence:
     """A = mean a / mean a*, B = mean b* − A · mean b; da/d log a = a."""
     by_new, by_reference = np.zeros((2, len(new), 2, 3))
     if slope_is_free:
-        by_new[:, 0, 0] = constants.slope * new[:, 0] / new[:, 0].sum()
-        by_reference[:, 0, 0] = -constants.slope * reference[:, 0] / reference[:, 0].sum()
-    return _with_intercepts(by_new, by_reference, new, constants)
+        for by_side, side, sign in ((by_new, new, 1.0), (by_reference, reference, -1.0)):
+            weighted = shares * side[:, 0]
+            by_side[:, 0, 0] = sign * constants.slope * weighted / weighted.sum()
+    return _with_intercepts(by_new, by_reference, new, constants, shares)
 
 
 def _of_spreads(
-    new: FloatArray, reference: FloatArray, constants: LinkingConstants, slope_is_free: bool
+    new: FloatArray,
+    reference: FloatArray,
+    constants: LinkingConstants,
+    shares: FloatArray,
+    slope_is_free: bool,
 ) -> LinkingInfluence:
-    """A = sd b* / sd b, B = mean b* − A · mean b; d sd/db_j = (b_j − mean b) / (n · sd)."""
+    """A = sd b* / sd b, B = mean b* − A · mean b; d sd/db_j = s_j (b_j − mean b) / sd."""
     by_new, by_reference = np.zeros((2, len(new), 2, 3))
     if slope_is_free:
         for by_side, b, sign in ((by_new, new[:, 1], -1.0), (by_reference, reference[:, 1], 1.0)):
-            by_side[:, 0, 1] = sign * constants.slope * (b - b.mean()) / (len(b) * b.var())
-    return _with_intercepts(by_new, by_reference, new, constants)
+            relative = (b - shares @ b) / weighted_sd(b, shares) ** 2
+            by_side[:, 0, 1] = sign * constants.slope * shares * relative
+    return _with_intercepts(by_new, by_reference, new, constants, shares)
 
 
 def _with_intercepts(
-    by_new: FloatArray, by_reference: FloatArray, new: FloatArray, constants: LinkingConstants
+    by_new: FloatArray,
+    by_reference: FloatArray,
+    new: FloatArray,
+    constants: LinkingConstants,
+    shares: FloatArray,
 ) -> LinkingInfluence:
-    n, mean = len(new), float(new[:, 1].mean())
-    for by_side, own in ((by_new, -constants.slope / n), (by_reference, 1.0 / n)):
+    mean = float(shares @ new[:, 1])
+    for by_side, own in ((by_new, -constants.slope * shares), (by_reference, shares)):
         by_side[:, 1] = -mean * by_side[:, 0]
         by_side[:, 1, 1] += own
     return LinkingInfluence(by_new, by_reference)
@@ -161,14 +178,13 @@ class Stationarity:
     @classmethod
     def of(cls, side: Comparison, x: LinkingConstants, sums_items: bool) -> "Stationarity":
         """Take the derivatives at x; `sums_items` says whether the criterion is Stocking–Lord's."""
-        nodes, D, w = side.nodes, side.scaling_constant, side.weights
+        w = side.weights
         r, t = side.differences(x), side.gradients(x)
         squared_t = t.sum(axis=0, keepdims=True) if sums_items else t
         if sums_items:  # every item meets the difference and the gradient of all
             r, t = (np.broadcast_to(values.sum(axis=0), values.shape) for values in (r, t))
         moved = side.move(x)
-        gradient = probability_gradients(nodes, moved, D)
-        curvature = probability_curvatures(nodes, moved, D)
+        gradient, curvature = side.gradients_by(moved), side.curvatures_by(moved)
         by_x, by_own = side.movement(x), side.stretch(x)
         # Σ_q w r ∂²P: what is left of the differences meets the curves' second derivatives.
         bent = np.einsum("q,jq,jkmq->jkm", w, r, curvature)
@@ -181,7 +197,5 @@ class Stationarity:
             by_moved=np.einsum("q,jxq,jmq,jm->jxm", w, t, gradient, by_own)
             + np.einsum("jkx,jkm,jm->jxm", by_x, bent, by_own)
             + np.einsum("jk,jkxm->jxm", leaning, mixed),
-            by_still=-np.einsum(
-                "q,jxq,jmq->jxm", w, t, probability_gradients(nodes, side.still, D)
-            ),
+            by_still=-np.einsum("q,jxq,jmq->jxm", w, t, side.gradients_by(side.still)),
         )

@@ -1,6 +1,7 @@
 """Linking constants with their errors, and what remains between the common items after it."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -14,6 +15,13 @@ from calibration_pipeline.irt.model import BoolArray, FloatArray
 
 SMALLEST_VARIANCE = 1e-12
 """Of a difference; items known exactly would otherwise be judged by rounding."""
+
+
+class _Chosen(TypedDict):
+    """What estimates, their influence and their bias are asked alike."""
+
+    slope_is_free: bool
+    item_weights: FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class CommonItems:
         How they are linked.
     corrects_attenuation
         Whether the bias that the items' errors cause is taken off (`linking_bias.py`).
+    weighs_by_precision
+        Whether an item counts as much as its difficulty is known, or all items count alike.
     """
 
     new: FloatArray
@@ -40,6 +50,19 @@ class CommonItems:
     settings: CurveSettings = FORWARD
     slope_is_free: bool = True
     corrects_attenuation: bool = False
+    weighs_by_precision: bool = False
+
+    @property
+    def weights(self) -> FloatArray | None:
+        """Precisions of the differences in difficulty, relative to their mean, ``(n_common,)``.
+
+        None where all items count alike.
+        """
+        if not self.weighs_by_precision:
+            return None
+        variance = self.new_covariance[:, 1, 1] + self.reference_covariance[:, 1, 1]
+        precision = 1.0 / np.maximum(variance, SMALLEST_VARIANCE)
+        return np.asarray(precision / precision.mean())
 
 
 @dataclass(frozen=True)
@@ -140,19 +163,16 @@ def estimate_link(items: CommonItems, keep: BoolArray, rounds: int = 1) -> Estim
         If the items can't tell the constants.
     """
     new, reference = items.new[keep], items.reference[keep]
-    constants = estimate_constants(
-        items.method, new, reference, items.settings, slope_is_free=items.slope_is_free
-    )
-    of_kept = linking_influence(
-        items.method, new, reference, constants, items.settings, slope_is_free=items.slope_is_free
-    )
+    weights = None if items.weights is None else items.weights[keep]
+    chosen: _Chosen = {"slope_is_free": items.slope_is_free, "item_weights": weights}
+    constants = estimate_constants(items.method, new, reference, items.settings, **chosen)
+    of_kept = linking_influence(items.method, new, reference, constants, items.settings, **chosen)
     errors = items.new_covariance[keep], items.reference_covariance[keep]
     covariance = of_kept.covariance(*errors)
     if items.corrects_attenuation:
         bias = attenuation(
-            items.method, (new, reference), errors, constants, items.settings,
-            slope_is_free=items.slope_is_free,
-        )  # fmt: skip
+            items.method, (new, reference), errors, constants, items.settings, **chosen
+        )
         constants = LinkingConstants(
             constants.slope - float(bias[0]), constants.intercept - float(bias[1])
         )

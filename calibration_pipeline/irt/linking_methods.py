@@ -3,7 +3,8 @@
 Sources: Loyd & Hoover (1980), Journal of Educational Measurement 17, 179–193 (mean/mean); Marco
 (1977), JEM 14, 139–160 (mean/sigma); Haebara (1980), Japanese Psychological Research 22, 144–149;
 Stocking & Lord (1983), Applied Psychological Measurement 7, 201–210. Symmetric criteria: Kim &
-Kolen (2007), Applied Measurement in Education 20, 167–182.
+Kolen (2007), Applied Measurement in Education 20, 167–182. Items weighted by their information:
+Wang, Zhang, Lee, Huang, Li, Li & Yu (2022), JEM 59, 423–441.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from calibration_pipeline.irt.linking_curves import (
     Comparison,
     CurveSettings,
     comparisons,
+    curve_weights,
 )
 from calibration_pipeline.irt.model import FloatArray
 
@@ -38,6 +40,7 @@ def estimate_constants(
     settings: CurveSettings = FORWARD,
     *,
     slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingConstants:
     """Estimate the constants that bring the new scale to the reference.
 
@@ -51,6 +54,8 @@ def estimate_constants(
         Where the characteristic-curve methods compare curves; the others have no use for it.
     slope_is_free
         False for Rasch-type items, whose scales differ in origin only.
+    item_weights
+        ``(n_common,)`` how much each item counts, above 0; None: all alike.
 
     Raises
     ------
@@ -60,36 +65,46 @@ def estimate_constants(
     """
     if len(new) == 0:
         raise ValueError("there are no common items to link by")
-    if method == "mean-mean":
-        return mean_mean(new, reference, slope_is_free=slope_is_free)
-    if method == "mean-sigma":
-        return mean_sigma(new, reference, slope_is_free=slope_is_free)
+    if method in ("mean-mean", "mean-sigma"):
+        by_moments = mean_mean if method == "mean-mean" else mean_sigma
+        return by_moments(new, reference, slope_is_free=slope_is_free, item_weights=item_weights)
     by_curves = haebara if method == "haebara" else stocking_lord
-    return by_curves(new, reference, settings, slope_is_free=slope_is_free)
+    return by_curves(
+        new, reference, settings, slope_is_free=slope_is_free, item_weights=item_weights
+    )
 
 
 def mean_mean(
-    new: FloatArray, reference: FloatArray, *, slope_is_free: bool = True
+    new: FloatArray,
+    reference: FloatArray,
+    *,
+    slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingConstants:
     """Match the means of the common items' discriminations and difficulties.
 
     Parameters
     ----------
-    new, reference, slope_is_free
+    new, reference, slope_is_free, item_weights
         As in `estimate_constants`.
     """
-    slope = float(new[:, 0].mean() / reference[:, 0].mean()) if slope_is_free else 1.0
-    return _with_mean_difficulty(slope, new, reference)
+    shares = weight_shares(item_weights, len(new))
+    slope = float(shares @ new[:, 0] / (shares @ reference[:, 0])) if slope_is_free else 1.0
+    return _with_mean_difficulty(slope, new, reference, shares)
 
 
 def mean_sigma(
-    new: FloatArray, reference: FloatArray, *, slope_is_free: bool = True
+    new: FloatArray,
+    reference: FloatArray,
+    *,
+    slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingConstants:
     """Match mean and standard deviation of the common items' difficulties.
 
     Parameters
     ----------
-    new, reference, slope_is_free
+    new, reference, slope_is_free, item_weights
         As in `estimate_constants`; a free slope takes two distinct difficulties on either scale.
 
     Raises
@@ -97,11 +112,13 @@ def mean_sigma(
     ValueError
         If the difficulties of either scale are all the same, and the slope is free.
     """
+    shares = weight_shares(item_weights, len(new))
     if not slope_is_free:
-        return _with_mean_difficulty(1.0, new, reference)
+        return _with_mean_difficulty(1.0, new, reference, shares)
     if not (np.ptp(new[:, 1]) > 0.0 and np.ptp(reference[:, 1]) > 0.0):
         raise ValueError("mean/sigma needs common items of different difficulty on either scale")
-    return _with_mean_difficulty(float(reference[:, 1].std() / new[:, 1].std()), new, reference)
+    slope = weighted_sd(reference[:, 1], shares) / weighted_sd(new[:, 1], shares)
+    return _with_mean_difficulty(slope, new, reference, shares)
 
 
 def haebara(
@@ -110,15 +127,18 @@ def haebara(
     settings: CurveSettings = FORWARD,
     *,
     slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingConstants:
-    """Match each common item's characteristic curve: minimise Σ_q w_q Σ_j (ΔP_j(θ_q))².
+    """Match each common item's characteristic curve: minimise Σ_q w_q Σ_j v_j (ΔP_j(θ_q))².
 
     Parameters
     ----------
-    new, reference, settings, slope_is_free
+    new, reference, settings, slope_is_free, item_weights
         As in `estimate_constants`.
     """
-    return _least_squares(new, reference, settings, np.asarray, slope_is_free)
+    sides = comparisons(new, reference, settings, curve_weights("haebara", item_weights))
+    start = mean_mean(new, reference, slope_is_free=slope_is_free, item_weights=item_weights)
+    return _least_squares(sides, start, np.asarray, slope_is_free)
 
 
 def stocking_lord(
@@ -127,15 +147,18 @@ def stocking_lord(
     settings: CurveSettings = FORWARD,
     *,
     slope_is_free: bool = True,
+    item_weights: FloatArray | None = None,
 ) -> LinkingConstants:
-    """Match the common items' test characteristic curves: minimise Σ_q w_q (Σ_j ΔP_j(θ_q))².
+    """Match the common items' test characteristic curves: minimise Σ_q w_q (Σ_j v_j ΔP_j(θ_q))².
 
     Parameters
     ----------
-    new, reference, settings, slope_is_free
+    new, reference, settings, slope_is_free, item_weights
         As in `estimate_constants`.
     """
-    return _least_squares(new, reference, settings, _over_items, slope_is_free)
+    sides = comparisons(new, reference, settings, curve_weights("stocking-lord", item_weights))
+    start = mean_mean(new, reference, slope_is_free=slope_is_free, item_weights=item_weights)
+    return _least_squares(sides, start, _over_items, slope_is_free)
 
 
 def _over_items(curves: FloatArray) -> FloatArray:
@@ -143,20 +166,29 @@ def _over_items(curves: FloatArray) -> FloatArray:
     return np.asarray(curves.sum(axis=0, keepdims=True))
 
 
-def _with_mean_difficulty(slope: float, new: FloatArray, reference: FloatArray) -> LinkingConstants:
-    return LinkingConstants(slope, float(reference[:, 1].mean() - slope * new[:, 1].mean()))
+def weight_shares(item_weights: FloatArray | None, n: int) -> FloatArray:
+    """Weights that sum to 1, ``(n,)``; all alike where there are none."""
+    return np.full(n, 1.0 / n) if item_weights is None else item_weights / item_weights.sum()
+
+
+def weighted_sd(values: FloatArray, shares: FloatArray) -> float:
+    """Root of the weighted mean square around the weighted mean."""
+    return float(np.sqrt(shares @ (values - shares @ values) ** 2))
+
+
+def _with_mean_difficulty(
+    slope: float, new: FloatArray, reference: FloatArray, shares: FloatArray
+) -> LinkingConstants:
+    return LinkingConstants(slope, float(shares @ reference[:, 1] - slope * (shares @ new[:, 1])))
 
 
 def _least_squares(
-    new: FloatArray,
-    reference: FloatArray,
-    settings: CurveSettings,
+    sides: Sequence[Comparison],
+    start: LinkingConstants,
     combine: Combination,
     slope_is_free: bool,
 ) -> LinkingConstants:
     """Minimise the weighted squares of the combined curve differences over (log A, B), or B."""
-    sides = comparisons(new, reference, settings)
-    start = mean_mean(new, reference, slope_is_free=slope_is_free)
 
     def constants_of(free: FloatArray) -> LinkingConstants:
         return LinkingConstants(float(np.exp(free[0])) if slope_is_free else 1.0, float(free[-1]))

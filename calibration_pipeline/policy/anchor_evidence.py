@@ -11,12 +11,7 @@ from numpy.typing import NDArray
 
 from calibration_pipeline.policy.anchor_movement import AnchorMovement
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.policy.flag_reasons import (
-    ESTIMATE_AT_BOUND,
-    GUESSING_RISE,
-    LOW_DISCRIMINATION,
-    MISFIT,
-)
+from calibration_pipeline.policy.flag_reasons import SAYS_IT_CHANGED
 from calibration_pipeline.records import (
     AnchorSet,
     BoolArray,
@@ -26,10 +21,6 @@ from calibration_pipeline.records import (
     ItemBank,
     ItemKey,
 )
-
-PASSING_FLAGS = (MISFIT, LOW_DISCRIMINATION, GUESSING_RISE, ESTIMATE_AT_BOUND)
-"""How such reasons begin: they are about tonight's estimates, and count while they stand. Any other
-one says that an item changed, and counts for as long as an anchor must have been stable."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +134,12 @@ def _about_the_item(
 
 
 def _flags_that_count(evidence: AnchorEvidence, key: ItemKey, since: date) -> str:
+    """Those of tonight, and earlier ones that say that the item is another one since."""
     tonight = evidence.state.partition
     counting = {
         reason: night
         for night, reason in sorted(evidence.flags.get(key, ()))
-        if night == tonight or (night > since and not reason.startswith(PASSING_FLAGS))
+        if night == tonight or (night > since and reason in SAYS_IT_CHANGED)
     }
     return ", ".join(f"{reason} on {night}" for reason, night in counting.items())
 

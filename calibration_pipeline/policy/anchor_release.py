@@ -63,6 +63,7 @@ def moved_anchors(
         settings=curve_settings(configuration),
         slope_is_free=bool(items.free[:, 0].any()),
         corrects_attenuation=configuration.linking_corrects_attenuation,
+        weighs_by_precision=configuration.linking_weights == "precision",
     )
     try:
         found = link_robustly(references, rejection_of(configuration)).differences

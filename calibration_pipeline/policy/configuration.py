@@ -7,8 +7,10 @@ from typing import Literal
 
 from calibration_pipeline.irt.configuration import (
     LINKING_METHODS,
+    LINKING_WEIGHTS,
     EMConfiguration,
     LinkingMethod,
+    LinkingWeights,
     require,
 )
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
@@ -27,6 +29,7 @@ OutcomePolicy = Literal["wrong", "absent"]
 
 
 _METHODS = ", ".join(LINKING_METHODS)
+_WEIGHTS = " or ".join(LINKING_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class CalibrationConfiguration:
         Whether the first two compare curves on either scale, instead of the reference's alone.
     linking_corrects_attenuation
         Whether the bias that the errors of the shadow refits cause is taken off the constants.
+    linking_weights
+        'precision': an anchor counts as much as its difficulty is known; 'equal': all alike.
     linking_quadrature_nodes, linking_quadrature_bound
         Equally spaced abilities at which they compare them, from minus to plus the bound.
     minimum_anchors
@@ -154,6 +159,7 @@ class CalibrationConfiguration:
     linking_method: LinkingMethod = "stocking-lord"
     linking_is_symmetric: bool = False
     linking_corrects_attenuation: bool = True
+    linking_weights: LinkingWeights = "precision"
     linking_quadrature_nodes: int = 40
     linking_quadrature_bound: float = 4.0
     minimum_anchors: int = 20
@@ -215,6 +221,7 @@ class CalibrationConfiguration:
                      "aberrant_session_weight"):  # fmt: skip
             require(0 <= getattr(self, name) <= 1, f"{name} must lie between 0 and 1")
         require(self.linking_method in LINKING_METHODS, f"linking_method must be one of {_METHODS}")
+        require(self.linking_weights in LINKING_WEIGHTS, f"linking_weights must be {_WEIGHTS}")
         require(self.linking_quadrature_nodes >= 2, "linking_quadrature_nodes must be 2 or more")
         require(self.anchor_rejection_z >= 1, "anchor_rejection_z must be 1 or more")
         rate = self.differential_false_discovery_rate

@@ -122,6 +122,29 @@ def has_same_anchors(state: CalibrationState, other: CalibrationState) -> bool:
     return state.anchor_digest == other.anchor_digest
 
 
+def why_not_compared(state: CalibrationState, reference: CalibrationState | None, row: int) -> str:
+    """Say why an item has no shift from the reference; for one that has none.
+
+    Parameters
+    ----------
+    state, reference
+        As for `shift_from_reference`; the reference None while there is none.
+    row
+        The item's place in tonight's state.
+    """
+    if state.is_anchor[row]:
+        return "it is an anchor: its drift is told against the value that it is held at"
+    if reference is None:
+        return "no accepted night is a window old yet"
+    if not has_same_anchors(state, reference):
+        return "other anchors were in force a window ago, which stated another scale"
+    if state.keys[row] not in reference.keys:
+        return "it was not there a window ago"
+    if reference.is_anchor[reference.keys.index(state.keys[row])]:
+        return "it was an anchor a window ago"
+    return "too few answers, in the window or before it"
+
+
 def shift_from_reference(
     state: CalibrationState,
     reference: CalibrationState,

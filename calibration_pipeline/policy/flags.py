@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from calibration_pipeline.irt.model import to_internal
+from calibration_pipeline.policy.anchor_errors import given_guessing, reference_covariances
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import differential_flags
 from calibration_pipeline.policy.flag_bounds import bound_flags
@@ -20,7 +21,7 @@ from calibration_pipeline.policy.flag_reasons import (
     MISFIT,
     is_eligible,
 )
-from calibration_pipeline.records import CalibrationState, Flag
+from calibration_pipeline.records import AnchorSet, CalibrationState, Flag
 
 __all__ = ["ANCHOR_DRIFT", "raise_flags"]
 
@@ -31,6 +32,7 @@ def raise_flags(
     configuration: CalibrationConfiguration,
     *,
     reference: CalibrationState | None = None,
+    anchors: AnchorSet | None = None,
     suspected_leaks: Sequence[Flag] = (),
 ) -> tuple[Flag, ...]:
     """Every threshold that tonight's fit crosses, in item order.
@@ -45,13 +47,16 @@ def raise_flags(
         Thresholds, and the z from which a flag is credible.
     reference
         The newest accepted state that is at least a window old; None while there is none.
+    anchors
+        The set that the state was computed with, whose references may have errors; None: they are
+        taken as known.
     suspected_leaks
         Verdicts of the leak detector, as flags of reason `flag_reasons.SUSPECTED_LEAK`.
     """
     flags = [
         *_low_discrimination(state, configuration),
         *_misfits(state, configuration),
-        *_anchor_drifts(state, configuration),
+        *_anchor_drifts(state, anchors, configuration),
         *bound_flags(state, configuration),
         *differential_flags(state.differences, configuration),
         *change_flags(state, earlier, reference, configuration),
@@ -101,13 +106,20 @@ def _misfits(state: CalibrationState, configuration: CalibrationConfiguration) -
 
 
 def _anchor_drifts(
-    state: CalibrationState, configuration: CalibrationConfiguration
+    state: CalibrationState, anchors: AnchorSet | None, configuration: CalibrationConfiguration
 ) -> Iterator[Flag]:
+    """Shadow refits against references, either of which has errors.
+
+    The refit stands at the reference's guessing, and so do the reference's errors.
+    """
+    variance = state.covariance[:, 1, 1]
+    if anchors is not None:
+        variance = variance + given_guessing(reference_covariances(state, anchors))[:, 1, 1]
     limit = configuration.difficulty_drift
     judged = state.is_anchor & (state.window_counts >= configuration.minimum_anchor_responses)
     shift = state.shadow_parameters[:, 1] - state.parameters[:, 1]
     for j in np.flatnonzero(judged & (np.abs(shift) > limit)):
-        z = float(shift[j] / np.sqrt(max(state.covariance[j, 1, 1], 1e-12)))
+        z = float(shift[j] / np.sqrt(max(variance[j], 1e-12)))
         yield Flag(
             state.keys[j], ANCHOR_DRIFT, float(state.shadow_parameters[j, 1]),
             float(state.parameters[j, 1]), limit, z, abs(z) >= configuration.credible_z,

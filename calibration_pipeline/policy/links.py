@@ -168,6 +168,7 @@ def _common_items(
         settings=curve_settings(configuration),
         slope_is_free=_has_slopes(state, in_scale),
         corrects_attenuation=configuration.linking_corrects_attenuation,
+        weighs_by_precision=configuration.linking_weights == "precision",
     )
 
 

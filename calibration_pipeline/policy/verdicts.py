@@ -7,6 +7,7 @@ import numpy as np
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.digests import with_digest
+from calibration_pipeline.policy.flag_reference import has_same_anchors
 from calibration_pipeline.policy.movement import credible_movement
 from calibration_pipeline.policy.quarantine_reasons import bad_rows, worst_reason
 from calibration_pipeline.records import (
@@ -116,6 +117,8 @@ def _judge(scale: ScaleState, configuration: CalibrationConfiguration) -> list[s
 def _judge_movement(
     state: CalibrationState, parent: CalibrationState, configuration: CalibrationConfiguration
 ) -> list[str]:
+    if not has_same_anchors(state, parent):
+        return []  # another set restates the scale: what moved by that is no movement of items
     movement = credible_movement(state, parent)
     judged = movement.is_comparable & (state.window_counts >= configuration.minimum_responses)
     if not judged.any():

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,41 @@ def test_every_nights_evidence_is_shown_and_what_could_have_been_seen(
     unknown = on_database("flags", "show", "i7")
     assert unknown.exit_code == 2
     assert "no item 'i7'" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"is_anchor": True}, "it is an anchor"),
+        ({"anchor_digest": "another set"}, "other anchors were in force a window ago"),
+        ({"covariance": 9.0 * np.eye(3)}, "too few answers"),
+        ({"partition": FIRST_DAY + timedelta(days=29)}, "no accepted night is a window old"),
+    ],
+)
+def test_an_item_that_is_not_compared_is_told_why(
+    on_database: Calibrate,
+    engine: sa.Engine,
+    run_id: str,
+    bank_csv: Path,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    import_bank(engine, bank_csv, "3PL")
+    bank = read_bank(engine, FIRST_DAY)
+    usual = make_state(bank, np.tile([1.0, 0.5, 0.2], (bank.n_items, 1)))
+    newest = replace(usual, partition=NEWEST)
+    for name, value in changes.items():
+        old = getattr(newest, name)
+        new = np.full_like(old, value) if isinstance(old, np.ndarray) else value
+        newest = replace(newest, **{name: new})
+    for state in (usual, newest):
+        states.write_state(engine, state, run_id)
+        results.write_flags(engine, state.partition, 1, run_id, ())
+    shown = on_database("flags", "show", "i1")
+    assert f"can't be compared with a reference of a window ago: {said}" in shown.stderr
+    document = json.loads(on_database("flags", "show", "i1", "--json").stdout)
+    assert document["power"] == {}
+    assert said in document["not_compared"]
 
 
 def test_a_reviewer_acknowledges_dismisses_and_takes_it_back(

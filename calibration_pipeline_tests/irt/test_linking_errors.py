@@ -46,7 +46,11 @@ TWO_SIDED_95 = 1.959964
 
 
 def numerical_influence(
-    method: LinkingMethod, pair: list[FloatArray], curves: CurveSettings, slope_is_free: bool
+    method: LinkingMethod,
+    pair: list[FloatArray],
+    curves: CurveSettings,
+    slope_is_free: bool,
+    item_weights: FloatArray | None,
 ) -> LinkingInfluence:
     step, n = 2e-4, len(pair[0])
     sides = np.zeros((2, n, 2, 3))
@@ -57,24 +61,29 @@ def numerical_influence(
             internal[item, coordinate] += sign * step
             moved = list(pair)
             moved[side] = from_internal(internal, np.ones(n, bool))
-            found = estimate_constants(method, *moved, curves, slope_is_free=slope_is_free)
+            found = estimate_constants(
+                method, *moved, curves, slope_is_free=slope_is_free, item_weights=item_weights
+            )
             ends.append(np.array([found.slope, found.intercept]))
         sides[side, item, :, coordinate] = (ends[0] - ends[1]) / (2 * step)
     return LinkingInfluence(*sides)
 
 
+@pytest.mark.parametrize("weights", [None, [0.2, 3.0, 1.0, 0.5]], ids=["alike", "weighted"])
 @pytest.mark.parametrize("slope_is_free", [True, False], ids=["two constants", "one"])
 @pytest.mark.parametrize("curves", CURVES.values(), ids=CURVES)
 @pytest.mark.parametrize("method", LINKING_METHODS)
 def test_constants_follow_the_items_as_differences_say(
-    method: LinkingMethod, curves: CurveSettings, slope_is_free: bool
+    method: LinkingMethod, curves: CurveSettings, slope_is_free: bool, weights: list[float] | None
 ) -> None:
     """On items that fit each other badly, where second derivatives matter."""
     generator = np.random.default_rng(3)
     pair = [draw_items(4, generator), draw_items(4, generator)]
-    found = estimate_constants(method, *pair, curves, slope_is_free=slope_is_free)
-    influence = linking_influence(method, *pair, found, curves, slope_is_free=slope_is_free)
-    expected = numerical_influence(method, pair, curves, slope_is_free)
+    item_weights = None if weights is None else np.array(weights)
+    chosen = {"slope_is_free": slope_is_free, "item_weights": item_weights}
+    found = estimate_constants(method, *pair, curves, **chosen)
+    influence = linking_influence(method, *pair, found, curves, **chosen)
+    expected = numerical_influence(method, pair, curves, slope_is_free, item_weights)
     np.testing.assert_allclose(influence.new, expected.new, atol=5e-5)
     np.testing.assert_allclose(influence.reference, expected.reference, atol=5e-5)
 
@@ -110,6 +119,34 @@ def test_intervals_of_the_constants_hold_the_truth(
     share = covered / repeats
     assert 0.93 <= share[1] <= 0.97
     assert 0.93 <= share[0] <= 0.97 if slope_is_free else share[0] == 1.0
+
+
+@pytest.mark.parametrize("method", LINKING_METHODS)
+def test_weights_by_precision_bring_errors_down_that_are_still_stated_right(
+    method: LinkingMethod,
+) -> None:
+    """Half of the items are known eight times better than the others."""
+    generator = np.random.default_rng(31)
+    truth = draw_items(40, generator)
+    errors = np.zeros((40, 3))
+    errors[:, :2] = np.where(np.arange(40) % 2, 0.24, 0.03)[:, None]
+    covariance = errors[:, :, None] ** 2 * np.eye(3)
+    covered, repeats = np.zeros(2), 80
+    for _ in range(repeats):
+        new = with_errors(on_new_scale(truth, CONSTANTS), errors, generator)
+        items = CommonItems(
+            new, truth, covariance, np.zeros_like(covariance), method, CurveSettings(COARSE),
+            corrects_attenuation=True, weighs_by_precision=True,
+        )  # fmt: skip
+        link = link_plainly(items)
+        missed = [
+            link.constants.slope - CONSTANTS.slope,
+            link.constants.intercept - CONSTANTS.intercept,
+        ]
+        covered += np.abs(missed) <= TWO_SIDED_95 * link.standard_errors
+    equal = link_plainly(replace(items, weighs_by_precision=False))
+    assert (link.standard_errors < 0.45 * equal.standard_errors).all()
+    assert (np.abs(covered / repeats - 0.95) <= 0.04).all()
 
 
 @pytest.mark.parametrize("method", LINKING_METHODS)

@@ -229,6 +229,46 @@ def test_nights_that_do_not_watch_leave_nothing_out(watched_copy: Programme) -> 
 
 
 @pytest.mark.slow
+def test_a_leak_that_is_found_after_its_answers_were_folded_gives_back_what_came_before(
+    embedded_server: EmbeddedServer, leaky_template: tuple[str, str], tmp_path: Path
+) -> None:
+    """Under a threshold that nothing reaches its answers are folded; then the usual one is set."""
+    url, item = leaky_template
+    with fresh_database(embedded_server, template_url=url) as own:
+        engine = open_engine(own)
+        with engine.begin() as connection:
+            connection.execute(sa.text(LEAK), {"item": item, "night": NIGHTS[2]})
+        engine.dispose()
+        deaf = replace(
+            LEAKY_POLICY,
+            window_days=1,
+            contradiction_z=1e9,
+            leaks=LeakConfiguration(item_nights_per_false_alarm=1e300),
+        )
+        programme = programme_on(own, tmp_path / "home", policy=deaf, first_day=NIGHTS[0])
+        programme.run(NIGHTS[0], NIGHTS[4])
+        parent = programme.state(NIGHTS[4])
+        j = parent.keys.index((item, 1))
+        assert np.isnat(watch_of(programme, NIGHTS[4]).left_out_from).all()
+        programme = programme.with_policy(leaks=LeakConfiguration())
+        programme.run(NIGHTS[5])
+        state = programme.state(NIGHTS[5])
+        onset = watch_of(programme, NIGHTS[5]).left_out_from[j].item()
+        assert onset is not None
+        assert NIGHTS[1] <= onset <= parent.folded_through
+        before = programme.state(onset - timedelta(days=1))
+        # What it carried then, a day's forgetting later for each day since.
+        age = (state.folded_through - before.folded_through).days
+        kept = 0.5 ** (age / LEAKY_POLICY.forgetting_half_life_days)
+        np.testing.assert_allclose(
+            state.carried_information[j], kept * before.carried_information[j], rtol=1e-9
+        )
+        assert (state.carried_information[j] < parent.carried_information[j]).any()
+        assert state.total_counts[j] == before.total_counts[j] - before.window_counts[j]
+        programme.close()
+
+
+@pytest.mark.slow
 def test_nights_one_by_one_with_late_answers_hand_on_the_same_watch(
     watched: Programme,
     embedded_server: EmbeddedServer,

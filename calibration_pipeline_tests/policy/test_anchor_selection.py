@@ -105,6 +105,7 @@ def test_every_reason_is_named(truth: FloatArray) -> None:
         bank.keys[10]: [(night - timedelta(days=1), "misfit_infit")],
         bank.keys[11]: [(night - timedelta(days=60), "suspected_leak")],
         bank.keys[12]: [(night - timedelta(days=90), "suspected_leak")],
+        bank.keys[13]: [(night - timedelta(days=60), "guessing_rise")],
     }
     evidence = replace(
         evidence,
@@ -130,6 +131,7 @@ def test_every_reason_is_named(truth: FloatArray) -> None:
         7: "changed shortly before 2026-03-12",
         9: "flagged: misfit_infit on 2026-04-11",
         11: "flagged: suspected_leak on 2026-02-10",
+        13: "flagged: guessing_rise on 2026-02-10",
     }.items():
         assert said in reasons[item], item
     for item in (8, 10, 12):

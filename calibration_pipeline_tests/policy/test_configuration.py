@@ -9,6 +9,8 @@ from calibration_pipeline.policy.exposure_configuration import ExposureConfigura
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
+OTHER_NAMES = {"stocking-lord": "haebara", "precision": "equal"}
+
 
 def test_equal_settings_have_equal_digests():
     assert CalibrationConfiguration().digest == CalibrationConfiguration().digest
@@ -28,8 +30,8 @@ def _another(value):
         return replace(value, answers=9)
     if isinstance(value, bool):
         return not value
-    if value == "stocking-lord":
-        return "haebara"
+    if value in OTHER_NAMES:
+        return OTHER_NAMES[value]
     if isinstance(value, str):
         return "absent" if value == "wrong" else "wrong"
     if isinstance(value, tuple):
@@ -53,6 +55,7 @@ def test_every_setting_is_in_the_digest(name):
         ({"maximum_quarantined_share": 7.0}, "maximum_quarantined_share must lie between 0 and 1"),
         ({"linking_slope_range": (1.25, 0.8)}, "linking_slope_range must go from a lower"),
         ({"linking_method": "equipercentile"}, "linking_method must be one of stocking-lord, "),
+        ({"linking_weights": "none"}, "linking_weights must be precision or equal"),
         ({"linking_quadrature_nodes": 1}, "linking_quadrature_nodes must be 2 or more"),
         ({"linking_quadrature_bound": 0.0}, "linking_quadrature_bound must be above 0"),
         ({"minimum_anchors": 0}, "minimum_anchors must be 1 or more"),

@@ -13,6 +13,7 @@ from calibration_pipeline.records import Flag
 from calibration_pipeline_tests.policy.states import make_state
 from calibration_pipeline_tests.simulated import (
     Traffic,
+    make_anchors,
     make_bank,
     make_pool,
     run_nights,
@@ -77,6 +78,19 @@ def test_an_anchor_that_drifts(se, is_credible):
     assert (flag.reason, flag.is_credible) == ("anchor_drift", is_credible)
     assert (flag.value, flag.reference) == (0.8, 0.5)
     assert flag.z == pytest.approx(0.3 / se)
+
+
+@pytest.mark.parametrize(("reference_se", "is_credible"), [(0.0, True), (0.1, False)])
+def test_an_anchor_whose_reference_has_an_error_drifts_less_credibly(reference_se, is_credible):
+    state = with_values(ANCHORED, "shadow_parameters", 1, [1.0, 0.8, 0.2])
+    state = with_values(state, "covariance", 1, np.diag([0.01, 0.05**2, 0.0]))
+    known = make_anchors(BANK, np.array([1]), USUAL)
+    # Of its error in difficulty, a part would go with guessing, which the refit shares.
+    error = np.array([[0.0, 0.0, 0.0], [0.0, 4.0, 3.0], [0.0, 3.0, 3.0]]) * reference_se**2
+    anchors = replace(known, covariance=error[None])
+    flag = only(raise_flags(state, None, SETTINGS, anchors=anchors))
+    assert flag.z == pytest.approx(0.3 / np.hypot(0.05, reference_se))
+    assert flag.is_credible is is_credible
 
 
 def test_an_anchor_with_few_answers_is_not_judged():

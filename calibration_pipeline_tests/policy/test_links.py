@@ -155,6 +155,21 @@ def test_the_method_is_a_setting(method):
     assert (found.slope, found.intercept) == pytest.approx((1.1, -0.15), abs=1e-4)
 
 
+def test_an_anchor_counts_as_much_as_it_is_known():
+    """Half of the anchors are off by chance, as far as few answers let them be."""
+    state = state_with()
+    few = np.flatnonzero(IS_ANCHOR)[::2]
+    state.covariance[:] = 0.03**2 * np.diag([1.0, 1.0, 0.0])
+    state.covariance[few] *= 100.0
+    state.shadow_parameters[few, 1] += 0.3
+    weighted = link(state)
+    equal = link(state, settings=replace(EXACT, linking_weights="equal"))
+    assert weighted.anchors_used == equal.anchors_used == 12
+    assert abs(weighted.intercept) < 0.01
+    assert abs(equal.intercept) > 0.1
+    assert weighted.intercept_se < 0.3 * equal.intercept_se
+
+
 def test_symmetry_and_grid_are_settings():
     state = state_with(1.1, -0.15)
     noise = np.random.default_rng(1).normal(0.0, 0.1, 30)

@@ -78,6 +78,12 @@ def test_too_many_credible_movements_reject_the_night():
     assert "3 of 10 difficulties moved credibly" in judged.reasons[0]
 
 
+def test_movement_under_another_anchor_set_is_no_reason():
+    """All difficulties move with a scale that is restated."""
+    assert not judge(shifted(10), STATE).is_accepted
+    assert judge(replace(shifted(10), anchor_digest="another"), STATE).is_accepted
+
+
 def test_a_few_items_may_move():
     assert judge(shifted(2), STATE).is_accepted
 

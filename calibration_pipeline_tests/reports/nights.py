@@ -64,7 +64,7 @@ def page_of_night(
         ),
         configuration,
     )
-    flags = raise_flags(state, parent, configuration)
+    flags = raise_flags(state, parent, configuration, anchors=pool.anchors)
     links = link_scales(state, flags, pool.bank, pool.anchors, configuration)
     items = compose_snapshot(state, links, pool.bank, pool.anchors, previous, configuration)
     written = WrittenSnapshot(

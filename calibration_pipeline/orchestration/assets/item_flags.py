@@ -60,8 +60,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             leaks = leak_verdicts(store, state, configuration)
             suspected = tuple(leak_flags(leaks, state.keys)) if leaks else ()
             flags = raise_flags(
-                state, parent, configuration, reference=reference, suspected_leaks=suspected
-            )
+                state, parent, configuration,
+                reference=reference, anchors=store.anchors(night), suspected_leaks=suspected,
+            )  # fmt: skip
             store.write_flags(state, flags)
             reviews = reviews_of_night(store, night, configuration)
             shown = {**metadata.of_flags(flags), **of_reviews(reviews, night)}

@@ -70,12 +70,13 @@ def show(item: str, as_json: bool) -> None:
         key = named_item(database, item)
         now = flags_now(database, key)
         decisions = decision_documents(database, key)
-        power = _power(database, key, now)
+        power, why_none = _power(database, key, now)
     reviews = [review_document(review) for review in now.reviews]
     evidence = evidence_documents(key, now)
     if as_json:
         document = {"item_id": key[0], "content_version": key[1], "flags": reviews}
-        print_json(document | {"evidence": evidence, "decisions": decisions, "power": power})
+        document |= {"evidence": evidence, "decisions": decisions, "power": power}
+        print_json(document | {"not_compared": why_none})
         return
     print_table(reviews, _REVIEWS, title=f"{key[0]}@{key[1]}", empty="It has not been flagged.")
     print_table(evidence, _EVIDENCE, title="Evidence", empty="No threshold was ever crossed.")
@@ -84,42 +85,44 @@ def show(item: str, as_json: bool) -> None:
     if power:
         print_facts("What a comparison with the reference can see", power)
     else:
-        say("It can't be compared with a reference of a window ago: too few answers, or an anchor.")
+        say(f"It can't be compared with a reference of a window ago: {why_none}.")
 
 
-def _power(database: Database, key: ItemKey, now: FlagsNow) -> dict[str, Any]:
-    """What the newest night could see of the item; nothing where it can't be compared."""
+def _power(database: Database, key: ItemKey, now: FlagsNow) -> tuple[dict[str, Any], str]:
+    """What the newest night could see of the item; nothing, and why, where it isn't compared."""
     from datetime import timedelta
 
     from calibration_pipeline.policy import flag_power
-    from calibration_pipeline.policy.flag_reference import shift_from_reference
+    from calibration_pipeline.policy.flag_reference import shift_from_reference, why_not_compared
     from calibration_pipeline.store.history import newest_accepted_key
     from calibration_pipeline.store.states import read_state
 
     if now.night is None:
-        return {}
+        return {}, "no night has been accepted yet"
     policy = load_settings().policy
     newest = newest_accepted_key(database, now.night + timedelta(days=1))
     oldest = newest_accepted_key(database, now.night - timedelta(days=policy.window_days - 1))
     state = read_state(database, *newest) if newest else None
     reference = read_state(database, *oldest) if oldest else None
-    if state is None or reference is None or key not in state.keys:
-        return {}
-    j, found = state.keys.index(key), shift_from_reference(state, reference)
-    if not found.is_compared[j]:
-        return {}
+    if state is None or key not in state.keys:
+        return {}, "the newest accepted night lacks it"
+    j = state.keys.index(key)
+    found = shift_from_reference(state, reference) if reference else None
+    if reference is None or found is None or not found.is_compared[j]:
+        return {}, why_not_compared(state, reference, j)
     z, error = policy.flags.drift_credible_z, float(found.shift_se[j])
-    return {
+    power = {
         "reference": reference.partition,
         "answers in the window": int(state.window_counts[j]),
         "standard error of the comparison": error,
         "smallest move that is seen 4 times in 5": flag_power.smallest_move(error, z),
-    } | {
+    }
+    return power | {
         f"answers needed for a move of {move:g}": _count(
             flag_power.answers_needed_per_item(state, reference, move, z)[j]
         )
         for move in _MOVES
-    }
+    }, ""
 
 
 def _count(answers: float) -> int | None:
