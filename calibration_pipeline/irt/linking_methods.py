@@ -10,7 +10,6 @@ Wang, Zhang, Lee, Huang, Li, Li & Yu (2022), JEM 59, 423–441.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from calibration_pipeline.irt.configuration import LinkingMethod
 from calibration_pipeline.irt.linking import LinkingConstants
@@ -203,6 +202,8 @@ def _least_squares(
         return by_constants if slope_is_free else by_constants[:, 1:]
 
     first = np.array([np.log(start.slope), start.intercept] if slope_is_free else [start.intercept])
+    from scipy.optimize import least_squares  # a third of a second that most commands don't need
+
     found = least_squares(
         residuals, first, jacobian, xtol=_TOLERANCE, ftol=_TOLERANCE, gtol=_TOLERANCE
     )

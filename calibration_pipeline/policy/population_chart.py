@@ -19,7 +19,6 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
 
 from calibration_pipeline.records import FloatArray, ScaleNight
 
@@ -81,6 +80,7 @@ def population_chart(
 
 def cusum_limit(nights_between: float) -> float:
     """Limit of a one-sided CUSUM of standard normal steps with that mean time to a false alarm."""
+    from scipy.optimize import brentq  # a third of a second that most commands don't need
 
     def excess(limit: float) -> float:
         reach = limit + 1.166
