@@ -33,7 +33,8 @@ KEY = "a-pseudonym-key"
 IMPORT = """
 import json, sys
 import calibration_pipeline.definitions as d
-heavy = [name for name in ("torch", "pyro", "py_irt") if name in sys.modules]
+slow = "torch pyro py_irt pandas alembic scipy.optimize scipy.stats".split()
+heavy = [name for name in slow if name in sys.modules]
 print(json.dumps({"jobs": [job.name for job in d.defs.resolve_all_job_defs()], "heavy": heavy}))
 """
 

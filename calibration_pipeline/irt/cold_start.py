@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from calibration_pipeline.irt.model import (
     BoolArray,
@@ -164,6 +163,8 @@ def _roots(covariances: FloatArray) -> FloatArray:
 
 def _believed(centres: FloatArray, roots: FloatArray) -> FloatArray:
     """Values of φ that stand for the belief, ``(n_items, n_draws, 3)``: the same at every call."""
+    from scipy.stats import qmc  # half a second that most commands don't need
+
     # Moved to the middle of their cells: the first one lies in a corner.
     unit = ndtri(qmc.Sobol(3, scramble=False).random(_DRAWS) + 0.5 / _DRAWS)
     return np.asarray(centres[:, None] + np.einsum("jkm,nm->jnk", roots, unit))

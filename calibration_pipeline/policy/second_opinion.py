@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
 
 from calibration_pipeline.irt.model import FloatArray
 from calibration_pipeline.irt.responses import ResponseData
@@ -183,6 +182,8 @@ def agreement(
     scaling_constant
         D of ours.
     """
+    from scipy.stats import pearsonr, spearmanr  # half a second that most commands don't need
+
     answers = data.item_counts
     compared = (answers >= settings.least_answers) & np.isfinite(difficulty)
     items = np.flatnonzero(compared)
