@@ -141,7 +141,13 @@ def test_a_rebuild_makes_the_rebuilt_version_of_its_night_current(
     assert all(shown(programme, night)["stale nights after it"] == 0 for night in LATER)
 
 
-@pytest.mark.parametrize("answered", [OLD, NIGHTS[2]], ids=["its own day", "a day of its window"])
+@pytest.mark.parametrize(
+    "answered",
+    [
+        pytest.param(OLD, id="its own day", marks=pytest.mark.slow),
+        pytest.param(NIGHTS[2], id="a day of its window"),
+    ],
+)
 def test_rebuilding_after_a_late_answer_gives_the_bytes_of_one_that_came_in_time(
     programme: Programme, calibrated_copy: Programme, answered: date
 ) -> None:
