@@ -151,6 +151,7 @@ def test_nights_one_by_one_give_the_same_bytes_as_one_run(
     assert programme.digests() == calibrated.digests()
 
 
+@pytest.mark.slow
 def test_two_runs_over_parts_give_the_same_bytes_under_another_pseudonym_key(
     calibrated: Programme, programme: Programme
 ) -> None:

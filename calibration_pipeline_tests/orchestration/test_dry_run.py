@@ -101,6 +101,7 @@ def test_a_dry_run_foretells_the_night_and_leaves_no_trace(programme: Programme)
     assert len(foretold.movers) > 50
 
 
+@pytest.mark.slow
 def test_a_range_is_foretold_night_after_night(calibrated: Programme, programme: Programme) -> None:
     before = traces(programme)
     foretold = rehearse(programme, FIRST, NIGHTS[5])

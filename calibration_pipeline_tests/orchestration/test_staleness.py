@@ -237,6 +237,7 @@ def test_the_newest_night_run_again_leaves_nothing_stale(
     assert shown(programme, LAST)["stale nights after it"] == 0
 
 
+@pytest.mark.slow
 def test_a_crash_between_fits_and_publications_is_mended_in_order(
     programme: Programme,
     embedded_server: EmbeddedServer,
