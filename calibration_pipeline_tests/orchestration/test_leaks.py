@@ -228,7 +228,6 @@ def test_nights_that_do_not_watch_leave_nothing_out(watched_copy: Programme) -> 
     assert not leak_flags(programme, NIGHTS[5])
 
 
-@pytest.mark.slow
 def test_a_leak_that_is_found_after_its_answers_were_folded_gives_back_what_came_before(
     embedded_server: EmbeddedServer, leaky_template: tuple[str, str], tmp_path: Path
 ) -> None:
