@@ -17,13 +17,12 @@ hypothesis.settings.load_profile("house")
 
 _MOST_WORKERS = 5
 _LONGEST_FILES = (
-    "calibration_pipeline_tests/test_operations.py",
+    "faults/test_faults.py",
     "orchestration/test_daemon.py",
     "interfaces/test_cli_nights.py",
     "sources/test_contract.py",
-    "faults/test_faults.py",
-    "store/test_embedded.py",
     "orchestration/test_staleness.py",
+    "store/test_embedded.py",
     "orchestration/test_crashes.py",
     "store/test_migrations_with_data.py",
     "interfaces/test_dagster_storage.py",

@@ -38,6 +38,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
             EmbeddedServer(home).remove()
 
 
+@pytest.mark.slow  # four dozen commands, a daemon and a web server
 @pytest.mark.parametrize("number", range(len(CHAPTERS)), ids=[c.title for c in CHAPTERS])
 def test_a_chapter_runs_as_it_says(operator: Operator, number: int) -> None:
     operator.work_through(number)
