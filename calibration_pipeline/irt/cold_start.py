@@ -33,11 +33,14 @@ PATH_ANSWERS = (25, 50, 100, 200, 400)
 """Further answers after which the expected standard error of b is given."""
 CAUTIOUS = 0.9
 """Share of the items like this one for which the cautious number of answers is enough."""
-_DRAWS = 64  # a power of two: Sobol's points are balanced then
+_DRAWS = 64
+_DRAWS_OF_SHARES = 16
+"""The optimum is flat: shares from so few draws teach as much as those from all."""
 _ABILITIES = 25
-_CYCLES = 40
-_ROUNDS = 2
-"""Numbers of answers and shares depend on one another, but little."""
+_CYCLES = (40, 10)
+"""Of each round. Numbers of answers and shares depend on one another, but little."""
+_PLASTIC = 1.2207440846057596
+"""Real root of x⁴ = x + 1 (Roberts 2018, the R₃ sequence)."""
 _LEAST_SHARE = 0.02
 _ITEMS_AT_ONCE = 50
 _DIFFICULTY = 1
@@ -138,9 +141,10 @@ def _plan(
     target = shown_to.difficulty_se**2
     needed = _answers_needed(directions, roots, shares, target, shown_to.maximum_answers)
     at_random = np.median(needed, axis=1)
-    for _ in range(_ROUNDS):
+    shares = np.full_like(shares, 1.0 / len(grid))
+    for cycles in _CYCLES:
         planned = np.clip(np.median(needed, axis=1), 1.0, shown_to.maximum_answers)
-        shares = _d_optimal(directions, planned)
+        shares = _d_optimal(directions[:, :_DRAWS_OF_SHARES], planned, shares, cycles)
         needed = _answers_needed(directions, roots, shares, target, shown_to.maximum_answers)
     path = _path(directions, roots, shares)
     for j in range(len(centres)):
@@ -163,10 +167,9 @@ def _roots(covariances: FloatArray) -> FloatArray:
 
 def _believed(centres: FloatArray, roots: FloatArray) -> FloatArray:
     """Values of φ that stand for the belief, ``(n_items, n_draws, 3)``: the same at every call."""
-    from scipy.stats import qmc  # half a second that most commands don't need
-
-    # Moved to the middle of their cells: the first one lies in a corner.
-    unit = ndtri(qmc.Sobol(3, scramble=False).random(_DRAWS) + 0.5 / _DRAWS)
+    # Evenly spread, and so are the first few: no two share a plane as on a grid.
+    steps = _PLASTIC ** -np.arange(1.0, 4.0)
+    unit = ndtri((0.5 + np.arange(1, _DRAWS + 1)[:, None] * steps) % 1.0)
     return np.asarray(centres[:, None] + np.einsum("jkm,nm->jnk", roots, unit))
 
 
@@ -220,12 +223,12 @@ def _information(directions: FloatArray, shares: FloatArray) -> FloatArray:
     return np.asarray(weighted.transpose(0, 1, 3, 2) @ directions)
 
 
-def _d_optimal(directions: FloatArray, answers: FloatArray) -> FloatArray:
-    """Shares that maximise the mean log determinant, ``(n_items, n_abilities)``."""
-    n_items, _, n_abilities, _ = directions.shape
-    shares = np.full((n_items, n_abilities), 1.0 / n_abilities)
+def _d_optimal(
+    directions: FloatArray, answers: FloatArray, shares: FloatArray, cycles: int
+) -> FloatArray:
+    """Shares nearer to those that maximise the mean log determinant, ``(n_items, n_abilities)``."""
     n = answers[:, None, None, None]
-    for _ in range(_CYCLES):
+    for _ in range(cycles):
         inverse = np.linalg.inv(np.eye(3) + n * _information(directions, shares))
         worth = ((directions @ inverse) * directions).sum(axis=-1).mean(axis=1)
         shares = shares * worth
