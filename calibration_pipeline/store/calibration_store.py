@@ -146,7 +146,6 @@ class CalibrationStore(AnswerStore):
         key = state.partition, state.attempt
         cold_start.write_cold_start(self._lock, *key, self.run_of(state.partition), items)
 
-
     def exposure_of(self, version: int) -> tuple[ScaleExposure, ...]:
         """Read the newest exposure control of each scale of a version."""
         return exposure.read_exposure(self.engine, version)
