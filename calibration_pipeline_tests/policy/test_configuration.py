@@ -4,9 +4,15 @@ import pytest
 
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.policy.anchor_configuration import AnchorConfiguration
+from calibration_pipeline.policy.cold_start_configuration import ColdStartConfiguration
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.cross_check_configuration import (
+    AuditConfiguration,
+    SecondOpinionConfiguration,
+)
 from calibration_pipeline.policy.exposure_configuration import ExposureConfiguration
 from calibration_pipeline.policy.flag_configuration import FlagConfiguration
+from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline.policy.leak_configuration import LeakConfiguration
 
 OTHER_NAMES = {"stocking-lord": "haebara", "precision": "equal"}
@@ -28,6 +34,14 @@ def _another(value):
         return replace(value, planned_share=0.3)
     if isinstance(value, ExposureConfiguration):
         return replace(value, answers=9)
+    if isinstance(value, ColdStartConfiguration):
+        return replace(value, ability_se=0.5)
+    if isinstance(value, AuditConfiguration):
+        return replace(value, items=9)
+    if isinstance(value, SecondOpinionConfiguration):
+        return replace(value, epochs=9)
+    if isinstance(value, ItemPriorConfiguration):
+        return replace(value, enough_responses=301)
     if isinstance(value, bool):
         return not value
     if value in OTHER_NAMES:
