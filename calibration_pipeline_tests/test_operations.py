@@ -12,6 +12,7 @@ import pytest
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.pages import FENCE, Operator, Step, read_page
 from calibration_pipeline_tests.processes import PROJECT
+from calibration_pipeline_tests.snippets import code_blocks
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 CHAPTERS = read_page(PAGE)
@@ -52,6 +53,7 @@ def test_no_block_is_left_out() -> None:
 
 def test_commands_named_in_the_text_are_among_those_that_run() -> None:
     run = [step.command for chapter in CHAPTERS for block in chapter.blocks for step in block]
+    run += [text for language, text in code_blocks("api.md") if language == "sh"]
     for named in INLINE.findall(FENCE.sub("", PAGE)):
         words = re.match(r"[a-z-]+(?: [a-z-]+\b(?!=))*", named)
         assert words is not None

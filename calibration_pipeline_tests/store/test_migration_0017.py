@@ -5,35 +5,36 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 
 from calibration_pipeline.store import schema, states
+from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.exposure import read_proposals, write_exposure
 from calibration_pipeline.store.runs import open_run
-from calibration_pipeline.store.tables import SCHEMA
+from calibration_pipeline_tests.database import fresh_database
 from calibration_pipeline_tests.store.examples import NIGHT, scale_exposure, snapshot_items, state
+from calibration_pipeline_tests.store.old_databases import fill, upgrade
 from calibration_pipeline_tests.store.publishing import published
 
 KEY = snapshot_items()[0].key
 
 
 @pytest.fixture
-def old(database_url: str) -> Iterator[sa.Engine]:
+def old(embedded_server: EmbeddedServer) -> Iterator[sa.Engine]:
     """A database at revision 0016, with one published version."""
-    engine = open_engine(database_url)
-    configuration = schema._configuration()
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(SCHEMA))
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, "0016")
-    run_id = open_run(
-        engine, partition=NIGHT, triggered_by="a test", configuration={}, package_versions={}
-    )
-    states.write_state(engine, state(), run_id)
-    published(engine, run_id)
-    yield engine
-    engine.dispose()
+    with fresh_database(embedded_server) as newest_url, fresh_database(embedded_server) as url:
+        newest, engine = open_engine(newest_url), open_engine(url)
+        schema.migrate(newest)
+        run_id = open_run(
+            newest, partition=NIGHT, triggered_by="a test", configuration={}, package_versions={}
+        )
+        states.write_state(newest, state(), run_id)
+        published(newest, run_id)
+        upgrade(engine, "0016")
+        fill(newest, engine)
+        newest.dispose()
+        yield engine
+        engine.dispose()
 
 
 def report(engine: sa.Engine, report_id: str) -> None:

@@ -33,9 +33,11 @@ def test_a_missing_or_older_package_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(installation, "installed_version", lambda name: found.get(name, "99"))
     check = check_requirements()
     assert not check.passed
-    assert "numpy>=2.2 (installed: none)" in check.detail
+    assert check.detail.endswith(" more")
     monkeypatch.setattr(installation, "NAMED", 99)
-    assert "scipy>=1.15 (installed: 1.0)" in check_requirements().detail
+    named = check_requirements().detail
+    assert "numpy>=2.2 (installed: none)" in named
+    assert "scipy>=1.15 (installed: 1.0)" in named
 
 
 def test_the_pins_of_the_project_are_read() -> None:
