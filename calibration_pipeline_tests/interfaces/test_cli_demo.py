@@ -168,6 +168,7 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
     assert "secret" not in result.output
 
 
+@pytest.mark.slow
 def test_too_few_answers_to_publish_anything_is_said(
     project: Path, database_url: str, dagster_url: str
 ) -> None:

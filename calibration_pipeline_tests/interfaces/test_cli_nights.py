@@ -258,6 +258,7 @@ def test_an_empty_night_is_no_failure(operator: Operator) -> None:
     assert (row["outcome"], row["items_refitted"]) == ("completed_empty", 0)
 
 
+@pytest.mark.slow
 def test_a_late_answer_is_used_with_refresh_alone(operator: Operator) -> None:
     programme = operator.programme
     operator("night", "--date", FIRST)
@@ -269,6 +270,7 @@ def test_a_late_answer_is_used_with_refresh_alone(operator: Operator) -> None:
     assert counts == [900, 915]
 
 
+@pytest.mark.slow
 def test_a_re_run_says_which_later_nights_are_stale_and_what_rebuilds_them(
     operator: Operator,
 ) -> None:

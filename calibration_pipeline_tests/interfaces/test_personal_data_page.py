@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from calibration_pipeline.store.tables import response_log, retention_runs
@@ -20,6 +21,7 @@ PAGE = PROJECT / "docs" / "personal-data.md"
 BLOCKS = re.findall(r"^```\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page_does_what_it_says(
     on_database: Calibrate, home: Path, engine: sa.Engine, migrated_url: str, run_id: str
 ) -> None:

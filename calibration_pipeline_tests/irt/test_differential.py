@@ -50,7 +50,7 @@ def subset(problem: TwoGroups, sessions: np.ndarray) -> ResponseData:
     return ResponseData(offsets, data.item[rows], data.correct[rows], data.n_items, cells=cells)
 
 
-@pytest.mark.parametrize("model", ["Rasch", "2PL", "3PL"])
+@pytest.mark.parametrize("model", [pytest.param("Rasch", marks=pytest.mark.slow), "2PL", "3PL"])
 def test_impact_alone_raises_no_more_alarms_than_chance(model):
     """Short adaptive sessions of groups that differ by 0.7; items and population estimated."""
     z, of_slope, discoveries = [], [], 0

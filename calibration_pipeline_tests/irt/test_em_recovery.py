@@ -47,7 +47,7 @@ def test_a_night_is_recovered():
     assert np.ptp(variances) < 0.1
 
 
-@pytest.mark.parametrize("selection", ["random", "adaptive"])
+@pytest.mark.parametrize("selection", [pytest.param("random", marks=pytest.mark.slow), "adaptive"])
 def test_the_population_is_as_wide_as_it_is_with_the_items_integrated_out(selection):
     """Items fitted to the answers that they explain make the joint mode 9% too narrow.
 

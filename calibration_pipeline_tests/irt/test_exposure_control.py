@@ -121,6 +121,7 @@ def test_rates_sum_to_the_length_of_the_test():
         assert round(outcome.overall_rates.sum() * outcome.candidates) == 12 * outcome.candidates
 
 
+@pytest.mark.slow
 def test_control_costs_precision_and_the_more_the_lower_the_maximum():
     test = adaptive_test()
     lost = [control(test, rate=rate, candidates=5000).precision_lost for rate in (0.9, 0.4, 0.2)]

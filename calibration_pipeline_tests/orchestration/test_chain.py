@@ -143,6 +143,7 @@ def test_no_candidate_or_session_id_leaves_the_database(calibrated: Programme) -
         assert not [name for name in ids if name in text]
 
 
+@pytest.mark.slow
 def test_nights_one_by_one_give_the_same_bytes_as_one_run(
     calibrated: Programme, programme: Programme
 ) -> None:

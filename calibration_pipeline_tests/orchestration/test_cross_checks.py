@@ -42,10 +42,10 @@ def checked(programme: Programme, night: str) -> dict[str, dg.AssetCheckEvaluati
 
 
 def test_a_published_night_is_checked_while_a_calibration_holds_the_lock(
-    calibrated: Programme,
+    calibrated_copy: Programme,
 ) -> None:
     pytest.importorskip("py_irt", reason="the extra bayes is not installed")
-    own = calibrated.with_policy(audit=AUDIT, second_opinion=OPINION)
+    own = calibrated_copy.with_policy(audit=AUDIT, second_opinion=OPINION)
     with open_store(own.settings, "a test", "a test"):
         found = checked(own, LAST.isoformat())
     audit, opinion = found["shown"]["posterior_audit"], found["shown"]["second_opinion"]

@@ -172,6 +172,7 @@ def test_two_runs_at_once_wait_for_one_another_and_give_the_same_bytes(
     assert programme.scalar(triggers) == "the data lead, the data lead, dagster"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_tried_again_and_a_verdict_is_not(
     calibrated: Programme, programme: Programme, web_server: WebServer
 ) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import date, timedelta
 
+import pytest
+
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.late_answers import LateDay
 from calibration_pipeline_tests.programme import (
@@ -127,6 +129,7 @@ def test_a_re_run_folds_no_day_that_had_no_archive_then(programme: Programme) ->
     assert late == (LateDay(FIRST, ANSWERS_A_DAY),)
 
 
+@pytest.mark.slow
 def test_a_rebuilt_night_folds_a_day_that_only_the_night_before_it_has_read(
     programme: Programme,
 ) -> None:
@@ -155,6 +158,7 @@ def test_a_rebuilt_night_folds_what_the_night_before_it_was_run_again_on(
     assert programme.store().late_answers(night + timedelta(days=1)) == ()
 
 
+@pytest.mark.slow
 def test_a_rebuilt_night_keeps_its_own_revisions_where_they_are_newer(
     calibrated_copy: Programme,
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_rebuilt_night_keeps_its_own_revisions_where_they_are_newer(
     assert (day, 2) in [(day, revision) for day, revision, _ in refreshed.window]
 
 
+@pytest.mark.slow
 def test_under_a_longer_window_a_re_run_reads_what_the_night_before_it_does(
     programme: Programme,
 ) -> None:
@@ -185,6 +190,7 @@ def test_under_a_longer_window_a_re_run_reads_what_the_night_before_it_does(
     assert again.total_counts.sum() == 4 * ANSWERS_A_DAY
 
 
+@pytest.mark.slow
 def test_under_a_longer_window_a_first_night_reads_the_days_before_it_as_they_are_now(
     programme: Programme,
 ) -> None:

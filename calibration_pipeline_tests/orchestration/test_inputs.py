@@ -66,6 +66,7 @@ def test_the_answers_of_a_night_that_was_skipped_are_in_the_next_one(
     assert last.window == calibrated.state(LAST).window
 
 
+@pytest.mark.slow
 def test_after_a_gap_longer_than_the_window_nothing_is_lost(
     calibrated: Programme, programme: Programme
 ) -> None:
@@ -76,6 +77,7 @@ def test_after_a_gap_longer_than_the_window_nothing_is_lost(
     assert carries_the_same(state, calibrated.state(LAST))
 
 
+@pytest.mark.slow
 def test_a_night_before_the_first_one_leaves_the_later_ones_alone(programme: Programme) -> None:
     programme.run(NIGHTS[5])
     before = programme.state(NIGHTS[5]).digest

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
+import pytest
 
 from calibration_pipeline.definitions import build_definitions
 from calibration_pipeline.orchestration.schedule import JOB, range_tags
@@ -103,6 +104,7 @@ def test_too_many_bad_rows_stop_the_night_before_the_fit(programme: Programme) -
     assert outcome.counts["quarantined"] == outcome.counts["quarantined_non_binary_score"] == bad
 
 
+@pytest.mark.slow
 def test_a_source_that_was_mended_is_used_when_the_night_is_told_to(programme: Programme) -> None:
     programme.log_like("bad", FIRST, score="7")
     programme.run(FIRST)

@@ -106,6 +106,7 @@ def test_nights_go_on_without_an_erased_candidate(calibrated_copy: Programme) ->
     assert programme.store().late_answers(LAST) == ()
 
 
+@pytest.mark.slow
 def test_a_rebuilt_night_does_not_go_back_behind_the_late_answers_that_it_used(
     calibrated_copy: Programme,
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_rebuilt_night_does_not_go_back_behind_the_late_answers_that_it_used(
     assert late > 0
 
 
+@pytest.mark.slow
 def test_a_rebuilt_night_does_not_go_back_to_an_older_revision_for_having_been_rewritten(
     calibrated_copy: Programme,
 ) -> None:

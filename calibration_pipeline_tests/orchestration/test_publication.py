@@ -44,6 +44,7 @@ def test_a_night_run_again_with_the_same_result_publishes_no_second_version(
     assert drafts.list_drafts(programme.engine) == ()
 
 
+@pytest.mark.slow
 def test_the_night_after_a_rollback_moves_current_on(programme: Programme) -> None:
     programme.run(FIRST, NIGHTS[1])
     promote(programme.engine, 1, moved_by="ada", reason="a look")
@@ -142,6 +143,7 @@ def test_what_was_written_wrongly_fails_its_audit_and_no_reader_sees_it(
     assert [draft.draft_id for draft in drafts.list_drafts(programme.engine)] == [kept.draft_id]
 
 
+@pytest.mark.slow
 def test_a_re_run_whose_audit_fails_is_no_success_of_the_version_before(
     programme: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_re_run_whose_audit_fails_is_no_success_of_the_version_before(
     assert "a rule" in page
 
 
+@pytest.mark.slow
 def test_another_scaling_constant_than_the_last_version_has_publishes_nothing(
     programme: Programme,
 ) -> None:

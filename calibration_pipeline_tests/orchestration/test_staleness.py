@@ -58,6 +58,7 @@ def test_a_re_run_with_the_same_bytes_makes_no_night_stale(calibrated_copy: Prog
     assert "stale" not in shown(programme, OLD)
 
 
+@pytest.mark.slow
 def test_a_refresh_with_the_same_answers_makes_no_night_stale(calibrated_copy: Programme) -> None:
     """The first night's window reaches back to days before the log began."""
     programme = calibrated_copy
@@ -69,6 +70,7 @@ def test_a_refresh_with_the_same_answers_makes_no_night_stale(calibrated_copy: P
     assert programme.store().late_answers(LAST) == ()
 
 
+@pytest.mark.slow
 def test_a_rebuild_that_is_rejected_is_said_with_its_reason(calibrated_copy: Programme) -> None:
     programme = calibrated_copy
     programme.log_like("late", OLD)
@@ -106,6 +108,7 @@ def test_a_run_that_the_ui_starts_says_it_too(calibrated_copy: Programme) -> Non
     assert f"calibrate backfill --from {LATER[0]}`" in shown(programme, OLD)["stale"]
 
 
+@pytest.mark.slow
 def test_rebuilding_after_a_disturbance_gives_the_undisturbed_bytes(
     calibrated: Programme, calibrated_copy: Programme
 ) -> None:

@@ -66,7 +66,10 @@ ONE_NIGHT_LATE = [(n, False) for n in (0, 1, 2, 4, 5, 6, 7, 3)]
 THE_FIRST_NIGHT_LATE = [(n, False) for n in (1, 2, 3, 4, 5, 6, 7, 0)]
 
 
-@pytest.mark.parametrize("reference", ["undisturbed", "undisturbed_unanchored"])
+@pytest.mark.parametrize(
+    "reference",
+    [pytest.param("undisturbed", marks=pytest.mark.slow), "undisturbed_unanchored"],
+)
 @settings(max_examples=8, derandomize=True)
 @given(attempts=ATTEMPTS)
 @example(attempts=AN_OUTAGE)

@@ -100,6 +100,7 @@ def test_intervals_cover_the_truth_after_many_nights(setting: Setting) -> None:
     assert 0.91 <= np.mean([coverage for coverage, _ in found]) <= 0.98
 
 
+@pytest.mark.slow
 def test_the_naive_rule_fails_the_same_check(setting: Setting) -> None:
     """Counting each answer as often as nights see it: intervals far too narrow, a larger error."""
     naive = [setting.run(seed, between=posterior_as_prior) for seed in SEEDS[:2]]

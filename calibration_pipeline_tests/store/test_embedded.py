@@ -225,6 +225,7 @@ def test_stop_ends_a_server_whose_home_was_deleted(server):
     assert not locate(server.home).socket_folder.exists()
 
 
+@pytest.mark.slow
 def test_a_home_moved_under_the_server_keeps_its_data(server):
     server.start()
     remember(server, "moved along")
@@ -239,6 +240,7 @@ def test_a_home_moved_under_the_server_keeps_its_data(server):
         shutil.rmtree(old_sockets)
 
 
+@pytest.mark.slow
 def test_data_of_another_major_version_are_refused_in_one_line(server):
     server.start()
     server.stop()
