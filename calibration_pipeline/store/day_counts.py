@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Any
@@ -19,7 +19,7 @@ from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.deletions import retention_cut
 from calibration_pipeline.store.quarantine import SortedOut, sort_out
 from calibration_pipeline.store.quarantine_reading import UNREAD_REASONS
-from calibration_pipeline.store.sources.base import SourceView
+from calibration_pipeline.store.sources.base import SourceView, reading_again
 
 _SPELLINGS = 1000
 
@@ -105,10 +105,19 @@ class DayCounter:
             self.left_out.update(read.revision.quarantine_counts)
             counts += self._countable(*_archived_answers(read, self.bank))
         elif place is Place.SOURCE:
-            for rows in extraction.whole_sessions(self.view.stream_day(day)):
-                sorted_out = sort_out(rows)
-                self._count_left_out(sorted_out.left_out)
-                counts += self._countable(*_answers_of_source(sorted_out, self.bank))
+            counts += reading_again(lambda: self._count_source(day))
+        return counts
+
+    def _count_source(self, day: date) -> IntArray:
+        counts = np.zeros(self.bank.n_items, np.int64)
+        so_far = replace(self, left_out=self.left_out.copy(), spellings=self.spellings.copy())
+        for rows in extraction.whole_sessions(self.view.stream_day(day)):
+            sorted_out = sort_out(rows)
+            so_far._count_left_out(sorted_out.left_out)
+            counts += self._countable(*_answers_of_source(sorted_out, self.bank))
+        # Not before the end: the day may have to be read again.
+        self.left_out.update(so_far.left_out - self.left_out)
+        self.spellings.update(so_far.spellings - self.spellings)
         return counts
 
     def _count_left_out(self, rows: pa.Table) -> None:

@@ -1,6 +1,6 @@
 """Extraction into memory: what a run would archive, without a file or a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from calibration_pipeline.store.archive import REPETITIVE_COLUMNS, Archive
 from calibration_pipeline.store.archive_format import ARCHIVE_SCHEMA, ContentDigest
 from calibration_pipeline.store.day_arrays import day_responses
 from calibration_pipeline.store.late_answers import LateDay
-from calibration_pipeline.store.sources.base import ResponseSource
+from calibration_pipeline.store.sources.base import ResponseSource, SourceView, reading_again
 from calibration_pipeline.store.suppression import suppressed
 
 
@@ -92,17 +92,23 @@ class RehearsedAnswers:
                 if recorded is not None:
                     return recorded
                 revisions.require_answers_left(connection, view, day, self._source.kind)
-            writer = MemoryWriter()
             erased = suppressed(connection).erased
-            under_way = extraction.DayExtraction(writer, self._key, erased)
-            for block in extraction.whole_sessions(view.stream_day(day)):
-                under_way.add(block)
+            writer, under_way = reading_again(lambda: self._read(view, day, erased))
             found = under_way.revision(day)
             number = revisions.number_of(connection, found, self._timezone)
         revision = replace(found, revision=number)
         self.days[day] = day_responses(revision, writer.table())
         self.erased_sessions[day] = under_way.erased_sessions
         return revision
+
+    def _read(
+        self, view: SourceView, day: date, erased: Collection[bytes]
+    ) -> tuple[MemoryWriter, extraction.DayExtraction]:
+        writer = MemoryWriter()
+        under_way = extraction.DayExtraction(writer, self._key, erased)
+        for block in extraction.whole_sessions(view.stream_day(day)):
+            under_way.add(block)
+        return writer, under_way
 
     def extract_days_due(
         self, night: date, window_days: int, folded_through: date | None, *, refresh: bool

@@ -21,7 +21,7 @@ from calibration_pipeline.store.lock import check_fence
 from calibration_pipeline.store.pseudonyms import pseudonymised, pseudonyms_of
 from calibration_pipeline.store.quarantine import session_starts, sort_out
 from calibration_pipeline.store.revisions import newest_revisions, read_day
-from calibration_pipeline.store.sources.base import ResponseSource, SourceView
+from calibration_pipeline.store.sources.base import ResponseSource, SourceView, reading_again
 from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.suppression import suppressed
 from calibration_pipeline.store.tables import candidate_map, suppressions
@@ -103,18 +103,23 @@ def _extract(
 ) -> DayRevision:
     archive.require_room()
     erased = suppressed(connection).erased
-    with archive.write_day(day) as writer:
-        extraction = DayExtraction(writer, key, erased)
-        # The view is of one moment: fingerprint and rows agree, whichever is read first. The
-        # store's own log gives the fingerprint of what it has streamed, the others have read it.
-        for rows in whole_sessions(view.stream_day(day)):
-            extraction.add(rows)
-        _remember_candidates(connection, extraction.candidates)
-        found = extraction.revision(day)
-        fingerprint = view.fingerprints(day, day)[day]
-        return revisions.record(
-            connection, archive, writer, found, fingerprint, timezone, extraction.erased_sessions
-        )
+
+    def extract() -> DayRevision:
+        with archive.write_day(day) as writer:
+            extraction = DayExtraction(writer, key, erased)
+            # The view is of one moment: fingerprint and rows agree, whichever is read first. The
+            # store's own log gives the fingerprint of what it has streamed, others have read it.
+            for rows in whole_sessions(view.stream_day(day)):
+                extraction.add(rows)
+            _remember_candidates(connection, extraction.candidates)
+            found = extraction.revision(day)
+            fingerprint = view.fingerprints(day, day)[day]
+            erased_sessions = extraction.erased_sessions
+            return revisions.record(
+                connection, archive, writer, found, fingerprint, timezone, erased_sessions
+            )
+
+    return reading_again(extract)
 
 
 def changed_days(

@@ -3,17 +3,19 @@
 A source is opened as a *view*: one moment of it, so that a day's fingerprint and its rows agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from calibration_pipeline.store.archive_format import MOMENT
+
+_T = TypeVar("_T")
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """Clocks of test machines may run ahead of the database's by this much."""
@@ -77,6 +79,27 @@ class Fingerprint:
 EMPTY = Fingerprint(0, None, 0)
 
 
+class ReadAgain(Exception):  # noqa: N818 - nothing has gone wrong
+    """What was found at a day's end changes the rows that were given before it: read it again.
+
+    The view knows it then, and doesn't ask a second time. See `reading_again`.
+    """
+
+
+def reading_again(read: Callable[[], _T]) -> _T:
+    """Do what reads a whole day, and do it anew if the view asks for that.
+
+    Parameters
+    ----------
+    read
+        Leaves nothing behind when it is ended by an error.
+    """
+    try:
+        return read()
+    except ReadAgain:
+        return read()
+
+
 class SourceView(Protocol):
     """One moment of a source."""
 
@@ -110,6 +133,11 @@ class SourceView(Protocol):
             Of `ROW_SCHEMA`, in the order of the archive (`archive_format`); columns of text may be
             dictionaries of it. A session may go on in the next block. Memory stays within some
             blocks, however large the day is.
+
+        Raises
+        ------
+        ReadAgain
+            After the last block: the view knows better now. Once at most.
         """
         ...
 

@@ -12,7 +12,13 @@ import sqlalchemy as sa
 from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.copy import driver_connection
 from calibration_pipeline.store.read_ahead import reading_ahead
-from calibration_pipeline.store.sources.base import EMPTY, Fingerprint, day_bounds, days_between
+from calibration_pipeline.store.sources.base import (
+    EMPTY,
+    Fingerprint,
+    ReadAgain,
+    day_bounds,
+    days_between,
+)
 
 SLICE_ROWS = 50_000
 """Rows of a block, about; some 200 bytes each while it is read and ordered."""
@@ -50,6 +56,13 @@ WHERE ingested_at > coalesce(CAST(:since AS timestamptz), '-infinity')
 GROUP BY 1
 """.format(readable=_READABLE.format("ingested_at"))
 
+# Uses response_log_session_started_at_idx.
+_INCONSISTENT = """
+SELECT session_id FROM calibration.response_log
+WHERE session_started_at >= :first AND session_started_at < :last
+GROUP BY session_id HAVING min(session_started_at) <> max(session_started_at)
+"""
+
 _BANK = "SELECT content_version, array_agg(item_id) AS ids FROM calibration.items GROUP BY 1"
 
 # By the index to the pages in their order, as they lie, not row by row; and one process, since
@@ -82,6 +95,7 @@ class NativeView:
         self._connection = connection
         self._timezone = timezone
         self._found: dict[date, Fingerprint] = {}
+        self._inconsistent: dict[date, frozenset[str]] = {}
 
     def fingerprints(self, first: date, last: date) -> dict[date, Fingerprint]:
         """See `SourceView`."""
@@ -127,30 +141,43 @@ class NativeView:
             Rows of a block, about; memory stays within a few blocks.
         """
         # Here, and not above: numba takes longer to import than `calibrate status` may.
-        from calibration_pipeline.store.sources.native_memory import Workspace
-        from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows, Tally
-        from calibration_pipeline.store.sources.native_stream import copied_blocks, plan_day
+        from calibration_pipeline.store.sources.native_day import DayDecoder
+        from calibration_pipeline.store.sources.native_stream import copied_blocks
 
         connection = self._connection
         _require_utf8(connection)
         for setting in _READING:
             connection.execute(sa.text(setting))
         first, last = day_bounds([day], self._timezone)
-        plan = plan_day(connection, first, last, slice_rows)
         items = connection.execute(sa.text(_BANK))
         bank = {row.content_version: pa.array(row.ids) for row in items}
-        tally, workspace = Tally(), Workspace(len(COPIED))
-        copied = copied_blocks(connection, plan.slices, slice_rows)
-        with closing(reading_ahead(copied, driver_connection(connection).cancel_safe)) as blocks:
-            for content, row_count in blocks:
-                if row_count:
-                    rows = CopiedRows(content, row_count, workspace)
-                    is_unknown = rows.is_unknown(bank)
-                    tally += rows.tally(is_unknown)
-                    yield rows.table(rows.reasons(is_unknown, plan.inconsistent))
+        decoder = DayDecoder(bank, self._inconsistent.get(day, ()))
+        # Three at once: one takes rows, one decodes them, and the caller does what it likes.
+        interrupt = driver_connection(connection).cancel_safe
+        copied = reading_ahead(copied_blocks(connection, first, last, slice_rows), interrupt)
+        with closing(reading_ahead(decoder.tables(copied), interrupt)) as tables:
+            yield from tables
         for setting in _READING:
             connection.execute(sa.text(f"RESET {setting.split()[2]}"))
-        self._found[day] = tally.fingerprint()
+        self._found[day] = decoder.tally.fingerprint()
+        if day not in self._inconsistent and decoder.a_session_may_start_twice():
+            self._note_inconsistent_sessions(day)
+
+    def _note_inconsistent_sessions(self, day: date) -> None:
+        """Find the sessions of a day that start more than once.
+
+        To look for them before the day is read would take as long as a quarter of reading it.
+
+        Raises
+        ------
+        ReadAgain
+            There are some.
+        """
+        first, last = day_bounds([day], self._timezone)
+        found = self._connection.scalars(sa.text(_INCONSISTENT), {"first": first, "last": last})
+        self._inconsistent[day] = frozenset(found)
+        if self._inconsistent[day]:
+            raise ReadAgain
 
 
 def _require_utf8(connection: sa.Connection) -> None:

@@ -157,6 +157,13 @@ class CopiedRows:
         )
         return session, first_rows
 
+    def session_hashes(self) -> NDArray[np.uint64]:
+        """Give a hash of each session's id: of one that starts twice, twice."""
+        _, first_rows = self.sessions
+        codes = self.codes("session_id")[first_rows]
+        hashes: NDArray[np.uint64] = self._dictionaries.hashes[_PLACES["session_id"], codes]
+        return hashes
+
     def is_unknown(self, bank: Mapping[int, pa.Array]) -> BoolArray:
         """Mark the rows whose item is not among the bank's ids of its version."""
         versions, items = self.numbers("content_version"), self.texts("item_id")

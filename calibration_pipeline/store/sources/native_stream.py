@@ -2,13 +2,15 @@
 
 PostgreSQL gives rows as they lie in the table, which costs it half of what an order does. The day
 is cut at moments between sessions' starts, so that a slice is a block, and can be ordered alone.
+How long a slice is follows from the one before: to count the rows first would be to read them
+twice.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import cycle, pairwise
+from datetime import datetime, timedelta
+from itertools import cycle
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,7 +25,13 @@ from calibration_pipeline.store.sources.native_decoding import last_session
 from calibration_pipeline.store.sources.native_rows import COPIED
 
 _LARGEST_SLICE = 4
-"""Times a slice's rows: a minute with more is ordered by PostgreSQL, which has a disk for that."""
+"""Times the rows that a slice is to have: one with more is cut again."""
+_SHORTEST_SLICE = timedelta(seconds=1)
+"""One with more rows all the same is ordered by PostgreSQL, which has a disk for that."""
+_CUT_AGAIN = 8
+_MOST_GROWTH = 4
+_FILLED = 0.9
+"""Of the rows that a slice is to have: the next one may be a little denser."""
 
 _FIRST_ID = slice(6, 14)
 """Where the first row has its response's id: after the number of columns and the id's length."""
@@ -33,21 +41,9 @@ _MOST_BYTES = 2**26
 Rows = tuple[NDArray[np.uint8], int]
 """Rows as they are copied, one after another, and how many."""
 
-# Uses response_log_session_started_at_idx.
-_SLOTS = """
-WITH starts AS MATERIALIZED (
-    SELECT session_id, session_started_at, count(*) AS row_count
-    FROM calibration.response_log
-    WHERE session_started_at >= :first AND session_started_at < :last
-    GROUP BY session_id, session_started_at
-), several AS (
-    SELECT session_id FROM starts GROUP BY session_id HAVING count(*) > 1
-)
-SELECT date_bin('1 minute', session_started_at, CAST(:first AS timestamptz)) AS start,
-       CAST(sum(row_count) AS bigint) AS row_count, NULL AS inconsistent
-FROM starts GROUP BY 1
-UNION ALL SELECT NULL, NULL, array_agg(session_id) FROM several
-ORDER BY start NULLS LAST
+_ESTIMATE = """
+EXPLAIN (FORMAT JSON) SELECT FROM calibration.response_log
+WHERE session_started_at >= :first AND session_started_at < :last
 """
 
 # Uses response_log_session_started_at_idx.
@@ -62,48 +58,20 @@ _ORDER = 'ORDER BY session_started_at, session_id COLLATE "C", position NULLS LA
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Sessions that started from one moment until before another one, and how many rows."""
+class _Slice:
+    """Sessions that started from one moment until before another one."""
 
     first: datetime
     last: datetime
-    row_count: int
-
-
-@dataclass(frozen=True)
-class DayPlan:
-    """How a day is read, and the ids of sessions that start more than once in it."""
-
-    slices: tuple[Slice, ...]
-    inconsistent: frozenset[str]
-
-
-def plan_day(
-    connection: sa.Connection, first: datetime, last: datetime, slice_rows: int
-) -> DayPlan:
-    """Cut a day into slices of about `slice_rows` rows; none if it has no rows."""
-    *slots, several = connection.execute(sa.text(_SLOTS), {"first": first, "last": last})
-    cuts: list[tuple[datetime, int]] = []
-    room = 0
-    for slot in slots:
-        if slot.row_count > room:
-            cuts.append((slot.start, 0))
-            room = slice_rows
-        start, count = cuts[-1]
-        cuts[-1] = (start, count + slot.row_count)
-        room -= slot.row_count
-    bounds = [*cuts, (last, 0)]
-    slices = tuple(Slice(start, end, n) for (start, n), (end, _) in pairwise(bounds))
-    return DayPlan(slices, frozenset(several.inconsistent or ()))
 
 
 def copied_blocks(
-    connection: sa.Connection, slices: Sequence[Slice], slice_rows: int
+    connection: sa.Connection, first: datetime, last: datetime, slice_rows: int
 ) -> Generator[Rows, None, None]:
-    """Give the rows of each slice, in one block; of one that is far too large in several.
+    """Give the rows of the sessions that started from `first` until before `last`.
 
-    A block ends where a session ends. Its memory is taken again by the third block after it: see
-    `reading_ahead`. Close it to end its COPY.
+    A block ends where a session ends, and has about `slice_rows` rows. Its memory is taken again
+    by the third block after it: see `reading_ahead`. Close it to end its COPY.
 
     Raises
     ------
@@ -112,37 +80,61 @@ def copied_blocks(
     """
     driver = driver_connection(connection)
     readers = cycle([CopyReader(driver) for _ in range(BLOCKS_AT_ONCE)])
-    for part, reader in zip(slices, readers, strict=False):
-        # An error's traceback would keep a COPY open, and a rollback would wait for it for ever.
-        with closing(_blocks(connection, reader, part, slice_rows)) as blocks:
-            yield from blocks
+    reader = next(readers)
+    length = _first_length(connection, first, last, slice_rows)
+    while first < last:
+        part = _Slice(first, min(first + length, last))
+        found = _whole_slice(connection, reader, part, _LARGEST_SLICE * slice_rows)
+        row_count = 0
+        if found is None and length > _SHORTEST_SLICE:
+            length = max(length / _CUT_AGAIN, _SHORTEST_SLICE)
+            continue
+        if found is not None:
+            yield found
+            row_count = found[1]
+            reader = next(readers)
+        else:
+            # An error's traceback would keep a COPY open, and a rollback would wait for ever.
+            with closing(_copied(connection, reader, part, _ORDER, slice_rows)) as copied:
+                for block in _whole_sessions(copied):
+                    yield block
+                    row_count += block[1]
+        first = part.last
+        growth = _FILLED * slice_rows / row_count if row_count else _MOST_GROWTH
+        length *= min(max(growth, 1 / _MOST_GROWTH), _MOST_GROWTH)
+        length = max(length, _SHORTEST_SLICE)
 
 
-def _blocks(
-    connection: sa.Connection, reader: CopyReader, part: Slice, slice_rows: int
-) -> Generator[Rows, None, None]:
-    """Give at least one block; the reader's memory is that of one at most."""
-    if part.row_count <= _LARGEST_SLICE * slice_rows:
-        with closing(_copied(connection, reader, part, "", part.row_count + 1)) as copied:
-            content, row_count, is_last = next(copied)
-            if is_last:
-                yield content, row_count
-                return
-            # Its texts are far too long. To leave the COPY would be to leave the transaction.
-            for _ in copied:
-                pass
-    with closing(_copied(connection, reader, part, _ORDER, slice_rows)) as copied:
-        yield from _whole_sessions(copied)
+def _first_length(
+    connection: sa.Connection, first: datetime, last: datetime, slice_rows: int
+) -> timedelta:
+    """Give the whole time if PostgreSQL takes its rows for few, else a share of it."""
+    (plan,) = connection.scalars(sa.text(_ESTIMATE), {"first": first, "last": last}).one()
+    row_count = int(plan["Plan"]["Plan Rows"])
+    return (last - first) * min(1.0, _FILLED * slice_rows / max(row_count, 1))
+
+
+def _whole_slice(
+    connection: sa.Connection, reader: CopyReader, part: _Slice, most_rows: int
+) -> Rows | None:
+    """Give a slice's rows as one block, or None if memory is not to hold so many."""
+    limit = f"LIMIT {most_rows + 1}"
+    with closing(_copied(connection, reader, part, limit, most_rows + 1)) as copied:
+        content, row_count, is_last = next(copied)
+        # To leave the COPY would be to leave the transaction: what is left of it is read.
+        for _ in copied:
+            pass
+    return (content, row_count) if is_last else None
 
 
 def _copied(
-    connection: sa.Connection, reader: CopyReader, part: Slice, order: str, most_rows: int
+    connection: sa.Connection, reader: CopyReader, part: _Slice, rest: str, most_rows: int
 ) -> Generator[Block, None, None]:
     statement = sql.SQL(_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, COPIED)),
         first=sql.Literal(part.first),
         last=sql.Literal(part.last),
-        order=sql.SQL(order),
+        order=sql.SQL(rest),
     )
     with copying(connection, statement) as copy:
         yield from reader.blocks(copy, most_rows, _MOST_BYTES)

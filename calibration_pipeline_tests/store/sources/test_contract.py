@@ -17,7 +17,12 @@ from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import changed_days, extract_day
 from calibration_pipeline.store.quarantine import REASONS
-from calibration_pipeline.store.sources.base import ROW_REASONS, ResponseSource, day_bounds
+from calibration_pipeline.store.sources.base import (
+    ROW_REASONS,
+    ResponseSource,
+    day_bounds,
+    reading_again,
+)
 from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.store.answers import DAY, KEY, ZURICH
@@ -59,7 +64,8 @@ class Site:
     def rows(self, day: date = DAY, **changes: Any) -> list[dict[str, Any]]:
         source = self.source(**changes)
         with self.engine.connect() as connection, source.view(connection, ZURICH) as view:
-            return [row for block in view.stream_day(day) for row in block.to_pylist()]
+            blocks = reading_again(lambda: list(view.stream_day(day)))
+            return [row for block in blocks for row in block.to_pylist()]
 
     def extract(self, day: date = DAY, *, archive: str = "archive", **changes: Any) -> DayRevision:
         place = Archive(self.home / archive)

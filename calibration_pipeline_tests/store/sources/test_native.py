@@ -16,7 +16,13 @@ from calibration_pipeline.errors import SourceError
 from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
-from calibration_pipeline.store.sources.base import ROW_REASONS, ROW_SCHEMA
+from calibration_pipeline.store.sources.base import (
+    REASON_NUMBERS,
+    ROW_REASONS,
+    ROW_SCHEMA,
+    ReadAgain,
+    reading_again,
+)
 from calibration_pipeline.store.sources.native import NativeView
 from calibration_pipeline.store.tables import response_log
 from calibration_pipeline_tests.database import connect, statements_of
@@ -75,7 +81,11 @@ def log_strange_rows(engine: sa.Engine) -> None:
     log(engine, session("s9", "2026-03-10T10:00:00+00:00"))  # by name after s10
 
 
-@pytest.mark.parametrize("slice_rows", [1, 6, 20])
+def blocks_of(view: NativeView, **options: int) -> list[pa.Table]:
+    return reading_again(lambda: list(view.stream_day(DAY, **options)))
+
+
+@pytest.mark.parametrize("slice_rows", [1, 6, 11])
 def test_the_size_of_a_block_does_not_matter(
     engine: sa.Engine, bank_csv: Path, slice_rows: int
 ) -> None:
@@ -83,22 +93,47 @@ def test_the_size_of_a_block_does_not_matter(
     log_strange_rows(engine)
     with engine.connect() as connection:
         view = NativeView(connection, UTC)
-        (whole,) = view.stream_day(DAY)
-        blocks = list(view.stream_day(DAY, slice_rows=slice_rows))
+        (whole,) = blocks_of(view)
+        blocks = blocks_of(NativeView(connection, UTC), slice_rows=slice_rows)
     assert whole.num_rows == 46
-    assert len(blocks) > 2
-    assert all(set(a["session_id"].to_pylist()).isdisjoint(b["session_id"].to_pylist())
-               for a, b in pairwise(blocks))  # fmt: skip
+    assert len(blocks) > 1
+    sessions = [
+        set(
+            zip(
+                *(b[name].to_pylist() for name in ("session_id", "session_started_at")), strict=True
+            )
+        )
+        for b in blocks
+    ]
+    assert all(one.isdisjoint(other) for one, other in pairwise(sessions))
     assert str(pa.concat_tables(blocks).cast(ROW_SCHEMA).to_pylist()) == str(
         whole.cast(ROW_SCHEMA).to_pylist()
     )
+
+
+def test_a_day_whose_sessions_start_twice_is_read_once_more(
+    engine: sa.Engine, bank_csv: Path
+) -> None:
+    """They are found on the way: a day without any, as nearly all are, is read once."""
+    import_bank(engine, bank_csv, "3PL")
+    log(engine, session("s1", "2026-03-10T10:00:00+00:00"))
+    with engine.connect() as connection:
+        view = NativeView(connection, UTC)
+        list(view.stream_day(DAY))
+        log(engine, session("s1", "2026-03-10T18:00:00+00:00"))
+        view = NativeView(connection, UTC)
+        with pytest.raises(ReadAgain):
+            list(view.stream_day(DAY, slice_rows=1))
+        blocks = list(view.stream_day(DAY, slice_rows=1))
+    inconsistent = REASON_NUMBERS["session_inconsistent"]
+    assert {reason for block in blocks for reason in block["reason"].to_pylist()} == {inconsistent}
 
 
 def test_rows_and_reasons_are_those_that_a_query_gives(engine: sa.Engine, bank_csv: Path) -> None:
     import_bank(engine, bank_csv, "3PL")
     log_strange_rows(engine)
     with engine.connect() as connection:
-        (found,) = NativeView(connection, UTC).stream_day(DAY)
+        (found,) = blocks_of(NativeView(connection, UTC))
         expected = [list(row) for row in connection.execute(sa.text(QUERY))]
     rows = found.cast(ROW_SCHEMA).to_pylist()
     for row in rows:
@@ -117,7 +152,7 @@ def test_what_was_streamed_needs_no_second_look(engine: sa.Engine, bank_csv: Pat
     log_strange_rows(engine)
     with engine.connect() as connection:
         view = NativeView(connection, UTC)
-        list(view.stream_day(DAY))
+        blocks_of(view)
         with statements_of(engine) as sent:
             beside = view.fingerprints(DAY, DAY)
         assert sent == []
@@ -166,7 +201,7 @@ def test_texts_of_any_length_are_told_apart(engine: sa.Engine) -> None:
     rows = [row | {"option_selected": text} for row, text in zip(rows, texts, strict=True)]
     log(engine, rows + rows)
     with engine.connect() as connection:
-        (found,) = NativeView(connection, UTC).stream_day(DAY)
+        (found,) = blocks_of(NativeView(connection, UTC))
     options = dict(zip(found["item_id"].to_pylist(), found["option_selected"].to_pylist(),
                        strict=True))  # fmt: skip
     assert [options[str(n)] for n in range(len(texts))] == texts
@@ -180,9 +215,9 @@ def test_texts_are_the_same_whatever_the_client_asks_for(
     import_bank(engine, bank_csv, "3PL")
     log_strange_rows(engine)
     with engine.connect() as connection:
-        (expected,) = NativeView(connection, UTC).stream_day(DAY)
+        (expected,) = blocks_of(NativeView(connection, UTC))
         connection.execute(sa.text(f"SET LOCAL client_encoding = '{client_encoding}'"))
-        (found,) = NativeView(connection, UTC).stream_day(DAY)
+        (found,) = blocks_of(NativeView(connection, UTC))
     assert str(found.to_pylist()) == str(expected.to_pylist())
 
 

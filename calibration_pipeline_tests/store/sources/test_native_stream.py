@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from calibration_pipeline.store.read_ahead import reading_ahead
 from calibration_pipeline.store.sources import native_copy, native_stream
 from calibration_pipeline.store.sources.base import ROW_SCHEMA, day_bounds
 from calibration_pipeline.store.sources.native import NativeView
-from calibration_pipeline_tests.store.sources.test_native import log_strange_rows
+from calibration_pipeline_tests.store.sources.test_native import blocks_of, log_strange_rows
 
 DAY = date(2026, 3, 10)
 UTC = ZoneInfo("UTC")
@@ -33,7 +33,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def copying_where(monkeypatch: pytest.MonkeyPatch):
-    """Copy only rows of which PostgreSQL finds a condition true, once the day has been planned."""
+    """Copy only rows of which PostgreSQL finds a condition true."""
 
     def copying_where(condition: str) -> None:
         statement = native_stream._ROWS.replace("{order}", f"AND {condition} {{order}}")
@@ -43,7 +43,7 @@ def copying_where(monkeypatch: pytest.MonkeyPatch):
 
 
 def _rows(connection: sa.Connection, **options: int) -> str:
-    blocks = list(NativeView(connection, UTC).stream_day(DAY, **options))
+    blocks = blocks_of(NativeView(connection, UTC), **options)
     return str(pa.concat_tables(blocks).cast(ROW_SCHEMA).to_pylist())
 
 
@@ -66,7 +66,7 @@ def test_long_texts_give_smaller_blocks(
     with engine.connect() as connection:
         whole = _rows(connection)
         monkeypatch.setattr(native_stream, "_MOST_BYTES", most_bytes)
-        assert len(list(NativeView(connection, UTC).stream_day(DAY))) > 2
+        assert len(blocks_of(NativeView(connection, UTC))) > 2
         assert _rows(connection) == whole
 
 
@@ -84,8 +84,7 @@ def test_a_session_that_fits_no_memory_is_refused(
 def test_a_block_stays_as_it_is_while_others_are_read(engine: sa.Engine, way: str) -> None:
     log_strange_rows(engine)
     with engine.connect() as connection:
-        plan = native_stream.plan_day(connection, *day_bounds([DAY], UTC), 1)
-        copied = native_stream.copied_blocks(connection, plan.slices, 1)
+        copied = native_stream.copied_blocks(connection, *day_bounds([DAY], UTC), 1)
         with closing(reading_ahead(copied, lambda: None)) as blocks:
             contents = []
             for content, _ in blocks:
@@ -93,7 +92,7 @@ def test_a_block_stays_as_it_is_while_others_are_read(engine: sa.Engine, way: st
                 time.sleep(0.05)  # in which the next ones are read
                 assert content.tobytes() == before
                 contents.append(before)
-    assert len(set(contents)) >= len(plan.slices) > 3
+    assert len(set(contents)) > 3
 
 
 @pytest.mark.parametrize("stage", ["native_stream.last_session", "native_rows.CopiedRows.table"])
@@ -138,11 +137,12 @@ def test_a_connection_that_is_lost_in_a_copy_is_an_error(
 
 
 def test_who_stops_early_does_not_wait_for_the_server(
-    engine: sa.Engine, way: str, copying_where
+    engine: sa.Engine, way: str, copying_where, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for rows leaves Python's lock alone, and a cancellation ends it."""
     log_strange_rows(engine)
-    copying_where("(session_started_at < '2026-03-10 10:30+00' OR pg_sleep(600) IS NULL)")
+    monkeypatch.setattr(native_stream, "_first_length", lambda *_: timedelta(hours=3))
+    copying_where("(session_started_at < '2026-03-10 16:30+00' OR pg_sleep(600) IS NULL)")
     is_asleep = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     with engine.connect() as connection, engine.connect() as other:
         with closing(NativeView(connection, UTC).stream_day(DAY, slice_rows=6)) as blocks:
