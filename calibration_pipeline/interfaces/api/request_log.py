@@ -75,7 +75,7 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 ended["status"] = message["status"]
                 message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
-            else:
+            elif scope["method"] != "HEAD":
                 ended["bytes"] = ended.get("bytes", 0) + len(message.get("body", b""))
             await send(message)
 

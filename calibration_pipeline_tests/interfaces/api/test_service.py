@@ -24,6 +24,16 @@ def test_runs_are_listed_and_shown(reading: Service) -> None:
     assert reading.get("/v1/runs/12").code == "VALIDATION_ERROR"
 
 
+@pytest.mark.parametrize("path", ["/health", "/v1/versions/current", "/v1/runs", "/calibrate"])
+def test_head_is_a_get_without_its_body(reading: Service, path: str) -> None:
+    whole, head = reading.get(path), reading.call("HEAD", path)
+    assert (head.status, head.body) == (whole.status, b"")
+    varying = {"date", "x-request-id"}
+    assert {k: v for k, v in head.headers.items() if k not in varying} == {
+        k: v for k, v in whole.headers.items() if k not in varying
+    }
+
+
 def test_a_service_is_ready_while_its_database_has_its_tables(own_reading: Service) -> None:
     assert own_reading.get("/v1/live", role=None).json == {"status": "alive"}
     ready = own_reading.get("/v1/ready", role=None)

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 
-from calibration_pipeline.errors import CalibrationError
-from calibration_pipeline.interfaces.api.errors import responses
+from calibration_pipeline.interfaces.api.errors import DATABASE_FAILURES, responses
 from calibration_pipeline.interfaces.api.schemas.health import Liveness, Readiness
 from calibration_pipeline.interfaces.api.services import Services, ServicesOf
 from calibration_pipeline.store.schema import require_current_revision
@@ -44,7 +43,7 @@ def _readiness(services: Services) -> Readiness:
         if number is None:
             return Readiness(is_ready=True, reason="")
         published_at = read_manifest(services.database, number).published_at
-    except CalibrationError as error:
+    except DATABASE_FAILURES as error:
         # The message may name the database's host: the log has it.
         return Readiness(is_ready=False, reason=type(error).__name__)
     age = datetime.now(UTC) - published_at
