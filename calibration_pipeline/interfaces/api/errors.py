@@ -154,6 +154,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def _own(request: Request, error: ApiError) -> JSONResponse:
+        if error.status >= 500:
+            request.state.failure = f"{error.code}: {error.message}"
         return error_response(request.scope, error)
 
     @app.exception_handler(CalibrationError)
@@ -170,13 +172,21 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(request.scope, ApiError(400, "VALIDATION_ERROR", _first(error)))
+        text = _first(error)
+        if error.errors()[0]["loc"] == ("body",) and not _is_json(request):
+            text = "body: send it as JSON, with the header `Content-Type: application/json`"
+        return error_response(request.scope, ApiError(400, "VALIDATION_ERROR", text))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code = _HTTP_CODES.get(error.status_code, "REFUSED")
         refused = ApiError(error.status_code, code, str(error.detail), error.headers)
         return error_response(request.scope, refused)
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _first(error: RequestValidationError) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from calibration_pipeline.interfaces.api.errors import DATABASE_FAILURES, responses
 from calibration_pipeline.interfaces.api.schemas.health import Liveness, Readiness
@@ -24,13 +24,17 @@ async def live() -> Liveness:
     responses=responses(public=True)
     | {503: {"model": Readiness, "description": "It can't do its work, and why."}},
 )
-def ready(services: ServicesOf, response: Response) -> Readiness:
+def ready(request: Request, services: ServicesOf, response: Response) -> Readiness:
     """Say whether the database answers and has the tables of this program. Needs no token.
+
+    Nor is it ready in the seconds after its start in which the processes that calculate are loaded.
 
     A pool without a published version is ready, too: it may wait for its first night. Its age is
     for an alarm.
     """
     found = _readiness(services)
+    if found.is_ready and request.app.state.contracts.calculators.are_starting:
+        found = found.model_copy(update={"is_ready": False, "reason": "CalculatorsStarting"})
     response.status_code = 200 if found.is_ready else 503
     response.headers["cache-control"] = "no-store"
     return found
