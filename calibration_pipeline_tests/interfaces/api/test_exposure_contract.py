@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from calibration_pipeline.interfaces.api.exposure_contract_work import (
     ExposureTask,
     abilities_of,
     search,
+    set_by_hand,
 )
 from calibration_pipeline.records import Role
 from calibration_pipeline.store.exposure import read_exposure
@@ -206,6 +208,24 @@ def test_who_takes_the_test_is_who_was_named(theta_dist: str, mean: float, sd: f
     drawn = abilities_of(theta_dist)(20_000, np.random.default_rng(5))
     assert drawn.mean() == pytest.approx(mean, abs=0.03)
     assert drawn.std() == pytest.approx(sd, abs=0.02)
+
+
+def test_an_items_probability_can_be_set_in_a_pool_smaller_than_a_test(
+    calibrated: Programme,
+) -> None:
+    """Retirements can make it so, and a scale may have few items from the beginning."""
+    found = pool_in_force(calibrated.engine)
+    pool = found.pools["main"]
+    few = replace(
+        pool,
+        keys=pool.keys[:7],
+        parameters=pool.parameters[:7],
+    )
+    task = replace(found, pools={"main": few}).standing_task("main", calibrated.settings.policy)
+    control = set_by_hand(task, np.ones((1, 7)), few.keys[0], 0.5, {})
+    assert control.settings["answers"] == 7
+    assert control.probability[0, 0] == 0.5
+    assert control.rates.tolist() == [[1.0] * 7]  # each test needs all that there is
 
 
 def test_a_floor_above_the_ceiling_is_refused() -> None:

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import (
+    DatabaseUnavailableError,
+    LockHeldError,
+    NightBlockedError,
+    SourceUnavailableError,
+)
 from calibration_pipeline.interfaces.api import contract_services
 from calibration_pipeline.interfaces.api.errors import ApiError
 from calibration_pipeline.interfaces.api.irt_contract import policy_of
 from calibration_pipeline.interfaces.api.irt_contract_result import answer_of_run
-from calibration_pipeline.interfaces.api.irt_contract_run import NightRuns
+from calibration_pipeline.interfaces.api.irt_contract_run import CalibrationCrashedError, NightRuns
 from calibration_pipeline.interfaces.api.irt_contract_schemas import (
     IrtCalibrationRequest,
     IrtCalibrationResponse,
@@ -204,20 +210,6 @@ def test_without_an_item_with_enough_answers_data_are_insufficient(
     assert (refusal.value.status, refusal.value.code) == (400, "INSUFFICIENT_DATA")
 
 
-def test_values_that_a_night_finds_again_are_filed_under_its_run(
-    calibrated_copy: Programme,
-) -> None:
-    """Callers keep items by the run's id; the version that has them stands."""
-    before = answered(calibrated_copy, min_responses=30)
-    calibrated_copy.night(LAST)
-    again = answered(calibrated_copy, min_responses=30)
-    assert again.calibration_run_id != before.calibration_run_id
-    assert {item.calibration_run_id for item in again.parameters} == {again.calibration_run_id}
-    assert [(item.item_id, item.a) for item in again.parameters] == [
-        (item.item_id, item.a) for item in before.parameters
-    ]
-
-
 def test_a_night_that_publishes_nothing_has_failed(programme: Programme) -> None:
     programme.with_policy(population_sd_range=(2.0, 5.0)).night(LAST)
     with pytest.raises(ApiError) as refusal:
@@ -246,6 +238,28 @@ def test_a_caller_cannot_ask_for_so_much_that_the_night_fails(programme: Program
     assert programme.with_policy(em=policy.em).night(FIRST).outcome == "completed"
 
 
+@pytest.mark.parametrize(
+    ("stopped_by", "status", "code"),
+    [
+        (LockHeldError("another calibration is running"), 409, "CALIBRATION_IN_PROGRESS"),
+        (SourceUnavailableError("the answers can't be read"), 500, "CALIBRATION_FAILED"),
+        (NightBlockedError("the night can't be calibrated"), 500, "CALIBRATION_FAILED"),
+        (CalibrationCrashedError("its process has died"), 500, "CALIBRATION_FAILED"),
+        (DatabaseUnavailableError("postgresql://secret-host"), 503, "DATABASE_UNAVAILABLE"),
+    ],
+)
+def test_what_stops_a_run_ends_in_a_code_of_the_contract(
+    service: Service, monkeypatch: pytest.MonkeyPatch, stopped_by: Exception, status: int, code: str
+) -> None:
+    def stopped(*_arguments: object) -> str:
+        raise stopped_by
+
+    monkeypatch.setattr(NightRuns, "run", stopped)
+    answer = service.post("/api/irt/calibrate", {}, role=Role.OPERATOR)
+    assert (answer.status, answer.code) == (status, code)
+    assert "secret-host" not in answer.body.decode()
+
+
 @pytest.fixture
 def calibrating_service(
     calibrated_copy: Programme, dagster_url: str, monkeypatch: pytest.MonkeyPatch
@@ -266,7 +280,7 @@ def test_of_two_calibrations_at_once_the_second_is_refused(
     service, answers = calibrating_service, list[Answer]()
 
     def calibrate() -> None:
-        body = {"min_responses": 30, "max_iterations": 200}
+        body = {"min_responses": 30}
         answers.append(service.post("/api/irt/calibrate", body, role=Role.OPERATOR))
 
     with CalibrationLock(calibrated_copy.engine, "a night on another machine"):
@@ -288,5 +302,12 @@ def test_of_two_calibrations_at_once_the_second_is_refused(
         run=found["calibration_run_id"],
     )
     assert logged == "HTTP, test operator"
+    # The night has found the values again that stand. They are filed under the run that the caller
+    # knows; who asks later hears of the run that published them.
+    assert {item["calibration_run_id"] for item in found["parameters"]} == {
+        found["calibration_run_id"]
+    }
     one = found["parameters"][0]
-    assert service.get(f"/api/irt/parameters/{one['item_id']}").json["data"] == one
+    later = service.get(f"/api/irt/parameters/{one['item_id']}").json["data"]
+    assert later["calibration_run_id"] != one["calibration_run_id"]
+    assert later | {"calibration_run_id": ""} == one | {"calibration_run_id": ""}
