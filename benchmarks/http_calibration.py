@@ -118,7 +118,7 @@ def served(home: Path) -> Iterator[tuple[int, str]]:
             [*command, "--port", str(port)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
         )
         try:
-            _wait_until_healthy(port, process)
+            _wait_until_ready(port, process)
             yield port, token
         finally:
             process.terminate()
@@ -127,16 +127,17 @@ def served(home: Path) -> Iterator[tuple[int, str]]:
         server.remove()
 
 
-def _wait_until_healthy(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         connection = HTTPConnection("127.0.0.1", port, timeout=5.0)
         try:
-            connection.request("GET", "/health")
+            connection.request("GET", "/v1/ready")
             if connection.getresponse().status == 200:
                 return
         except OSError:
-            time.sleep(0.1)
+            pass
         finally:
             connection.close()
+        time.sleep(0.1)
     raise RuntimeError("the service didn't start")

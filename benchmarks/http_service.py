@@ -106,7 +106,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     while True:
         try:
             _get(http.client.HTTPConnection("127.0.0.1", port), "/v1/ready", {})
-        except OSError:
+        except (OSError, RuntimeError):  # not there yet, or not ready
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the service didn't start") from None
             time.sleep(0.2)

@@ -286,7 +286,7 @@ def _calibrations(section: Results) -> str:
     ]  # fmt: skip
     head = ["model", "persons", "items", "MB sent", "median, s", "slowest, s"]
     more = (
-        f"The first call of all, which came while the process was being made ready, took "
+        f"The first call of all, as soon as the service said that it was ready, took "
         f"{section['first_seconds']:.2f} s. The machine's load before was {section['load']:.1f}."
     )
     return f"{texts.CALIBRATIONS}\n{_table(head, rows)}\n{_prose(more)}"

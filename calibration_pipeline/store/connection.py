@@ -16,6 +16,7 @@ Database = sa.Engine
 PASSING_DATABASE_ERRORS: tuple[type[Exception], ...] = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
+    sa.exc.TimeoutError,  # every connection of the pool is in use
     psycopg.OperationalError,
 )
 """What the database says when it is stopped, out of room, or busy: another try may succeed."""

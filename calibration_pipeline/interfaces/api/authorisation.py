@@ -15,10 +15,9 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
-from calibration_pipeline.errors import CalibrationError
-from calibration_pipeline.interfaces.api.errors import ApiError
+from calibration_pipeline.interfaces.api.errors import DATABASE_FAILURES, ApiError
 from calibration_pipeline.records import ApiToken, Role
-from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS, Database
+from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.tokens import digest_of, note_use, valid_tokens
 
 TOKENS_FRESH_SECONDS: Final = 1.0
@@ -114,6 +113,7 @@ class TokenBook:
         self._database = database
         self._tokens: dict[str, ApiToken] = {}
         self._read_at = float("-inf")
+        self._failure: tuple[float, Exception] | None = None
         self._reading = asyncio.Lock()
         self._used: set[int] = set()
         self._noted_at = float("-inf")
@@ -139,7 +139,14 @@ class TokenBook:
             started = time.monotonic()
             if started - self._read_at <= TOKENS_FRESH_SECONDS:
                 return  # another request has read them meanwhile
-            self._tokens = await run_in_threadpool(valid_tokens, self._database)
+            if self._failure is not None and started - self._failure[0] <= TOKENS_FRESH_SECONDS:
+                # Who waited while the database was tried needn't wait as long again.
+                raise self._failure[1].with_traceback(None)
+            try:
+                self._tokens = await run_in_threadpool(valid_tokens, self._database)
+            except DATABASE_FAILURES as error:
+                self._failure = time.monotonic(), error
+                raise
             self._read_at = started
             if self._used and started - self._noted_at > USES_NOTED_SECONDS:
                 self._noted_at = started
@@ -150,5 +157,5 @@ class TokenBook:
         used, self._used = self._used, set()
         if used:
             # It is for people to look at: nobody is refused because it can't be written.
-            with suppress(CalibrationError, *PASSING_DATABASE_ERRORS):
+            with suppress(*DATABASE_FAILURES):
                 await run_in_threadpool(note_use, self._database, used)

@@ -52,19 +52,24 @@ class Calculators:
         self._free = asyncio.Semaphore(processes)
         self._waiting = 0
         self._pool: ProcessPoolExecutor | None = None
+        self._started: list[Future[int]] = []
 
     def start(self) -> None:
         """Start every process now, in the background."""
-        for _ in range(self._processes):
-            self._submit(os.getpid)
+        self._started = [self._submit(os.getpid) for _ in range(self._processes)]
+
+    @property
+    def are_starting(self) -> bool:
+        """Whether a process that `start` began isn't ready yet: who calls now waits for it."""
+        return not all(future.done() for future in self._started)
 
     def close(self) -> None:
         """End the processes; running calculations are not waited for."""
         if self._pool is not None:
-            running = tuple((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for process in running:
+            for process in tuple((self._pool._processes or {}).values()):
                 process.terminate()
+            # Waited for: semaphores that outlive this process are complained of in its log.
+            self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
     async def run(self, function: Callable[..., _Found], *arguments: Any) -> _Found:

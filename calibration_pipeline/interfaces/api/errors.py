@@ -27,6 +27,10 @@ from calibration_pipeline.interfaces.api.schemas.common import ErrorBody
 from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS
 
 _TRY_AGAIN: Final = {"retry-after": "5"}
+DATABASE_FAILURES: Final[tuple[type[Exception], ...]] = (CalibrationError, *PASSING_DATABASE_ERRORS)
+"""What a call to the store may end in where its database is lost, busy or not ours."""
+_WITH_DETAIL: Final = "/v1/admin/exposure/"
+"""The question bank's callers look for the message of an error in `detail`."""
 
 
 class ApiError(Exception):
@@ -98,7 +102,9 @@ def request_id(scope: Scope) -> str:
 def error_response(scope: Scope, error: ApiError) -> JSONResponse:
     """Give the answer that an error ends in."""
     detail = {"code": error.code, "message": error.message, "request_id": request_id(scope)}
-    body = {"data": None, "error": detail}
+    body: dict[str, Any] = {"data": None, "error": detail}
+    if scope["path"].startswith(_WITH_DETAIL):
+        body["detail"] = error.message
     headers = {"cache-control": "no-store"} | error.headers
     return JSONResponse(body, status_code=error.status, headers=headers)
 
@@ -129,6 +135,12 @@ def as_api_error(error: CalibrationError) -> ApiError:
             return ApiError(409, "REFUSED", str(error))
 
 
+def database_busy() -> ApiError:
+    """Give what a caller hears of a database that is stopped, busy or out of room."""
+    text = "the database can't do this now: try again in some seconds"
+    return ApiError(503, "DATABASE_UNAVAILABLE", text, _TRY_AGAIN)
+
+
 def unexpected_error() -> ApiError:
     """Give what a caller hears of an error that nobody foresaw."""
     return ApiError(500, "INTERNAL_ERROR", "the service failed: its log has the reason")
@@ -142,6 +154,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def _own(request: Request, error: ApiError) -> JSONResponse:
+        if error.status >= 500:
+            request.state.failure = f"{error.code}: {error.message}"
         return error_response(request.scope, error)
 
     @app.exception_handler(CalibrationError)
@@ -151,23 +165,28 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def _database(request: Request, error: Exception) -> JSONResponse:
         request.state.failure = f"{type(error).__name__} of the database"
-        text = "the database can't do this now: try again in some seconds"
-        return error_response(
-            request.scope, ApiError(503, "DATABASE_UNAVAILABLE", text, _TRY_AGAIN)
-        )
+        return error_response(request.scope, database_busy())
 
     for kind in PASSING_DATABASE_ERRORS:
         app.add_exception_handler(kind, _database)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        return error_response(request.scope, ApiError(400, "VALIDATION_ERROR", _first(error)))
+        text = _first(error)
+        if error.errors()[0]["loc"] == ("body",) and not _is_json(request):
+            text = "body: send it as JSON, with the header `Content-Type: application/json`"
+        return error_response(request.scope, ApiError(400, "VALIDATION_ERROR", text))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code = _HTTP_CODES.get(error.status_code, "REFUSED")
         refused = ApiError(error.status_code, code, str(error.detail), error.headers)
         return error_response(request.scope, refused)
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _first(error: RequestValidationError) -> str:

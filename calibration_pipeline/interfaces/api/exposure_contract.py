@@ -34,7 +34,7 @@ Administrator = Annotated[ApiToken, Security(require(Role.ADMINISTRATOR))]
 
 router = APIRouter(prefix="/v1/admin/exposure", tags=["The question bank's contract"])
 
-_MOST_ROWS = 10_000
+_MOST_ROWS = 1_000_000
 _SHOWN = 5
 
 

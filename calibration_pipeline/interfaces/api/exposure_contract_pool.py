@@ -69,13 +69,18 @@ class PoolInForce:
                 cuts=(),
                 verifying_candidates=VERIFYING_CANDIDATES,
             )
+            exposure = _shortened(exposure, len(pool.keys))
             return ExposureTask(pool, exposure, policy.maximum_exposure_rate or 1.0)
         stated = control.settings
         known = {name: stated[name] for name in _FIELDS & stated.keys()}
-        known |= {"cuts": control.cuts, "verifying_candidates": VERIFYING_CANDIDATES}
+        known |= {
+            "method": control.method,
+            "cuts": control.cuts,
+            "verifying_candidates": VERIFYING_CANDIDATES,
+        }
         return ExposureTask(
             replace(pool, mean=stated["mean"], sd=stated["sd"], seed=stated["seed"]),
-            ExposureConfiguration(**known),
+            _shortened(ExposureConfiguration(**known), len(pool.keys)),
             control.maximum_rate,
             stated.get("theta_dist", ""),
         )
@@ -88,6 +93,12 @@ class PoolInForce:
     def scale_of(self, key: ItemKey) -> str | None:
         """Name the scale of an item; None if the pool lacks it."""
         return next((name for name, pool in self.pools.items() if key in pool.keys), None)
+
+
+def _shortened(exposure: ExposureConfiguration, n_items: int) -> ExposureConfiguration:
+    """Give tests no more items than the pool has, which may be small, or have shrunk since."""
+    answers = min(exposure.answers, n_items)
+    return replace(exposure, answers=answers, least_answers=min(exposure.least_answers, answers))
 
 
 def pool_in_force(database: Database) -> PoolInForce:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from calibration_pipeline.interfaces.api.schemas.common import Schema
+from calibration_pipeline.interfaces.api.schemas.common import ContractRequest, Schema
 
 QuestionId = Annotated[
     Annotated[int, Field(strict=True, ge=0, lt=10**18)]
@@ -26,11 +26,11 @@ class ExposureItemRow(Schema):
     recent_attempts: int = Field(description="Archived answers of today and the last 7 days.")
 
 
-class SetProbability(Schema):
+class SetProbability(ContractRequest):
     """A probability set by hand."""
 
     question_id: QuestionId
-    version: int = Field(ge=1, le=2**31 - 1, strict=True, description="Its content version.")
+    version: int = Field(ge=1, le=2**31 - 1, description="Its content version.")
     sh_p: float = Field(
         ge=0, le=1, allow_inf_nan=False, description="With which it may be given, 0 to 1."
     )
@@ -42,27 +42,25 @@ class Done(Schema):
     ok: Literal[True] = Field(default=True, description="Always true.")
 
 
-class CalibrateExposure(Schema):
+class CalibrateExposure(ContractRequest):
     """The test, who takes it, and Sympson and Hetter's iterations."""
 
     exam_code: str = Field(min_length=1, max_length=200, description="A scale of the bank.")
     tau: float = Field(
         default=0.2, gt=0, le=1, allow_inf_nan=False, description="Highest exposure rate wanted."
     )
-    n: int = Field(
-        default=400, ge=10, le=20_000, strict=True, description="Simulated persons an iteration."
-    )
-    test_len: int = Field(default=25, ge=1, le=200, strict=True, description="Items of a test.")
-    iters: int = Field(default=5, ge=1, le=50, strict=True, description="Iterations.")
+    n: int = Field(default=400, ge=10, le=20_000, description="Simulated persons an iteration.")
+    test_len: int = Field(default=25, ge=1, le=200, description="Items of a test.")
+    iters: int = Field(default=5, ge=1, le=50, description="Iterations.")
     alpha: float = Field(
         default=0.6, gt=0, le=1, allow_inf_nan=False, description="Damping: 1 corrects at once."
     )
     theta_dist: str = Field(
         default="normal0,1",
-        pattern=r"^(normal|uniform)-?[0-9]{1,3}(\.[0-9]{1,6})?,-?[0-9]{1,3}(\.[0-9]{1,6})?$"
+        pattern=r"^(normal|uniform|fixed)$|^(normal|uniform)-?[0-9]{1,3}(\.[0-9]{1,6})?,-?[0-9]{1,3}(\.[0-9]{1,6})?$"
         r"|^fixed-?[0-9]{1,3}(\.[0-9]{1,6})?$",
-        description="Abilities: `normal` with mean and standard deviation, `uniform` with both "
-        "ends, or `fixed` with one value.",
+        description="Abilities: `normal` with mean and standard deviation (0,1 if left out), "
+        "`uniform` with both ends (-1,1), or `fixed` with one value (0).",
     )
     floor: float = Field(
         default=0.02, gt=0, le=1, allow_inf_nan=False, description="Lowest probability."
@@ -70,7 +68,7 @@ class CalibrateExposure(Schema):
     ceil: float = Field(
         default=1.0, gt=0, le=1, allow_inf_nan=False, description="Highest probability."
     )
-    dry_run: bool = Field(default=False, strict=True, description="Store nothing.")
+    dry_run: bool = Field(default=False, description="Store nothing.")
 
 
 class ExposureCalibrated(Schema):

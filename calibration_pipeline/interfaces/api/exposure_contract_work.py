@@ -26,6 +26,8 @@ from calibration_pipeline.policy.exposure_control import (
 )
 from calibration_pipeline.records import FloatArray, ItemKey, ScaleExposure
 
+_USUAL_ABILITIES = {"normal": "0,1", "uniform": "-1,1", "fixed": "0"}
+
 
 @dataclass(frozen=True)
 class ExposureTask:
@@ -66,7 +68,8 @@ def abilities_of(theta_dist: str) -> DrawAbilities:
         A spread is negative, or the ends of a range are the wrong way round.
     """
     kind = theta_dist.rstrip("0123456789.,-")
-    numbers = [float(number) for number in theta_dist.removeprefix(kind).split(",")]
+    stated = theta_dist.removeprefix(kind) or _USUAL_ABILITIES[kind]
+    numbers = [float(number) for number in stated.split(",")]
     if kind == "fixed":
         return lambda n, _generator: np.full(n, numbers[0])
     first, second = numbers

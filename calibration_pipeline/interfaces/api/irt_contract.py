@@ -6,6 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Security
 
+from calibration_pipeline.errors import (
+    CalibrationError,
+    DatabaseUnavailableError,
+    LockHeldError,
+    MissingPrivilegeError,
+    SchemaRevisionError,
+)
 from calibration_pipeline.interfaces.api.authorisation import require
 from calibration_pipeline.interfaces.api.contract_services import NightsOf
 from calibration_pipeline.interfaces.api.errors import ApiError, responses
@@ -20,6 +27,13 @@ from calibration_pipeline.interfaces.api.services import ServicesOf
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.records import ApiToken, Role
 from calibration_pipeline.store.calibrated_items import newest_calibration
+
+OF_THE_SERVICE = (DatabaseUnavailableError, MissingPrivilegeError, SchemaRevisionError)
+"""What ends in 503 wherever it comes from, with no word of the service's own affairs."""
+FINEST_TOLERANCE = 1e-5
+"""Tightest that a caller can make it: EM gets there, and what is below is noise."""
+MOST_CYCLES = 500
+"""Of EM, where a caller has made its tolerance tighter; the most that a caller may ask for."""
 
 router = APIRouter(prefix="/api/irt", tags=["The calibration service's contract"])
 
@@ -46,7 +60,9 @@ def calibrate_pool(
     settings = services.settings.model_copy(update={"policy": policy})
     try:
         run_id = nights.run(settings, services.database, f"HTTP, {caller.name}")
-    except CalibrationCrashedError as error:
+    except (*OF_THE_SERVICE, LockHeldError):
+        raise
+    except (CalibrationError, CalibrationCrashedError) as error:
         raise ApiError(500, "CALIBRATION_FAILED", f"the run has failed: {error}") from error
     seconds = time.monotonic() - started
     data = answer_of_run(services.database, run_id, asked, policy, seconds)
@@ -54,7 +70,7 @@ def calibrate_pool(
 
 
 @router.get(
-    "/parameters/{item_id}",
+    "/parameters/{item_id:path}",
     responses=responses(404),
     dependencies=[Security(require(Role.READER))],
 )
@@ -82,11 +98,16 @@ def policy_of(
 ) -> CalibrationConfiguration:
     """Give the run's settings: a caller may ask for more care than the programme, never for less.
 
-    What the caller left out stays as the programme has it.
+    Nor for so much that a night can't converge which otherwise would: it is the programme's night,
+    and what it doesn't publish nobody gets. What was left out stays as the programme has it.
     """
-    em = policy.em
-    if "max_iterations" in request.model_fields_set:
-        em = replace(em, maximum_cycles=request.max_iterations)
-    if "convergence_threshold" in request.model_fields_set:
-        em = replace(em, tolerance=min(em.tolerance, request.convergence_threshold))
+    em, sent = policy.em, request.model_fields_set
+    if "convergence_threshold" in sent:
+        tolerance = min(em.tolerance, max(request.convergence_threshold, FINEST_TOLERANCE))
+        if tolerance < em.tolerance:
+            em = replace(
+                em, tolerance=tolerance, maximum_cycles=max(em.maximum_cycles, MOST_CYCLES)
+            )
+    if "max_iterations" in sent:
+        em = replace(em, maximum_cycles=max(em.maximum_cycles, request.max_iterations))
     return replace(policy, em=em)

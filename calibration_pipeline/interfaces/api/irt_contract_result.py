@@ -55,7 +55,13 @@ def answer_of_run(
     minimum = request.min_responses  # below the programme's own nothing was fitted
     skipped = [s for item_id in wanted if (s := _skipped(item_id, items.get(item_id), minimum))]
     left_out = {item.item_id for item in skipped}
-    found = [parameters_of(items[i], policy) for i in wanted if i not in left_out]
+    # A night that is run again to the same values publishes nothing new: this run has found them,
+    # too, and callers file them under it.
+    found = [
+        parameters_of(items[i], policy).model_copy(update={"calibration_run_id": run.run_id})
+        for i in wanted
+        if i not in left_out
+    ]
     if not found:
         raise _insufficient(f"no item has {minimum} answers in the window")
     state = read_state(database, run.night)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from calibration_pipeline.interfaces.api.schemas.common import Schema
+from calibration_pipeline.interfaces.api.schemas.common import ContractRequest, Schema
 
 _MOST_ITEMS = 100_000
 
 IrtItemId = Annotated[str, Field(min_length=1, max_length=200, description="As in the bank.")]
 
 
-class IrtCalibrationRequest(Schema):
+class IrtCalibrationRequest(ContractRequest):
     """What to calibrate. Every field may be left out, and the body as well."""
 
     item_ids: list[IrtItemId] | None = Field(
@@ -26,7 +26,6 @@ class IrtCalibrationRequest(Schema):
         default=100,
         ge=1,
         le=2**31 - 1,
-        strict=True,
         description="Answers in the window from which on an item counts as calibrated, but never "
         "fewer than the programme's own minimum.",
     )
@@ -34,17 +33,15 @@ class IrtCalibrationRequest(Schema):
         default=100,
         ge=1,
         le=500,
-        strict=True,
-        description="Limit of EM; the programme's own if left out. A night that doesn't converge "
-        "publishes nothing.",
+        description="Limit of EM. A lower one than the programme's own changes nothing.",
     )
     convergence_threshold: float = Field(
         default=0.001,
         gt=0,
         lt=1,
         allow_inf_nan=False,
-        description="Largest change of a parameter at the end of EM. A looser one than the "
-        "programme's own changes nothing.",
+        description="Largest change of a parameter at the end of EM. One that is looser than the "
+        "programme's own changes nothing, and one below 0.00001 counts as that.",
     )
 
 

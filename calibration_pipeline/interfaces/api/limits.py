@@ -5,14 +5,13 @@ its body is read; a body is read whole, under a limit of size and time, before a
 caller that goes away in the middle of its body has started nothing.
 """
 
-import asyncio
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import CalibrationError
@@ -21,7 +20,14 @@ from calibration_pipeline.interfaces.api.authorisation import (
     presented_token,
     unauthorised,
 )
-from calibration_pipeline.interfaces.api.errors import ApiError, as_api_error, error_response
+from calibration_pipeline.interfaces.api.bodies import Bodies, WholeBody, has_body
+from calibration_pipeline.interfaces.api.errors import (
+    ApiError,
+    as_api_error,
+    database_busy,
+    error_response,
+)
+from calibration_pipeline.store.connection import PASSING_DATABASE_ERRORS
 
 PUBLIC_PATHS: Final = frozenset({"/health", "/v1/live", "/v1/ready"})
 """What probes of a cluster call, which hold no token."""
@@ -29,7 +35,6 @@ PUBLIC_PATHS: Final = frozenset({"/health", "/v1/live", "/v1/ready"})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BURST_SECONDS: Final = 2.0
 _MOST_BUCKETS: Final = 10_000
-_MEGABYTE: Final = 2**20
 
 
 class Rates:
@@ -72,8 +77,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._tokens = tokens
-        self._most_bytes = limits.maximum_body_mb * _MEGABYTE
-        self._body_seconds = limits.body_timeout_seconds
+        self._bodies = Bodies(limits)
         self._reads = Rates(limits.reads_per_second)
         self._writes = Rates(limits.writes_per_second)
         self._refusals = Rates(limits.refusals_per_second)
@@ -83,9 +87,13 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        body: WholeBody | None = None
         try:
             await self._admit(scope)
-            received = await self._whole_body(scope, receive)
+            if has_body(scope["headers"]):
+                body = await self._bodies.read(scope, receive)
+                if body is None:
+                    return  # the caller has gone away
         except ApiError as error:
             await self._refuse(error, scope, receive, send)
             return
@@ -93,14 +101,29 @@ class Gate:
             scope["state"]["failure"] = f"{type(error).__name__}: {error}"
             await self._refuse(as_api_error(error), scope, receive, send)
             return
-        if received is not None:
-            await self._app(scope, received, send)
+        except PASSING_DATABASE_ERRORS as error:
+            scope["state"]["failure"] = f"{type(error).__name__} of the database"
+            await self._refuse(database_busy(), scope, receive, send)
+            return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves out the body, as it must
+        try:
+            await self._app(scope, body or receive, send)
+        finally:
+            if body is not None:
+                self._bodies.release(body)
 
-    @staticmethod
-    async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in _READS:
-            error.headers["connection"] = "close"  # what is left of its body isn't read
-        await error_response(scope, error)(scope, receive, send)
+    async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = error_response(scope, error)
+        if not has_body(scope["headers"]):
+            await response(scope, receive, send)
+            return
+        response.headers["connection"] = "close"  # what is left of its body isn't used
+        start = {"status": response.status_code, "headers": response.raw_headers}
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        await self._bodies.pass_over(receive)
+        await send({"type": "http.response.body", "body": b""})
 
     async def _admit(self, scope: Scope) -> None:
         """Find the caller and count the request.
@@ -135,73 +158,3 @@ class Gate:
                 f"too many requests: wait {math.ceil(wait)} s",
                 {"retry-after": str(math.ceil(wait))},
             )
-
-    async def _whole_body(self, scope: Scope, receive: Receive) -> Receive | None:
-        """Read the body; give what hands it on, or None where the caller has gone away.
-
-        Raises
-        ------
-        ApiError
-            408 or 413.
-        """
-        stated = _content_length(scope)
-        if stated is not None and stated > self._most_bytes:
-            raise self._too_large()
-        if scope["method"] in _READS and not stated and not _is_chunked(scope):
-            return receive
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                return await self._read(receive)
-        except TimeoutError:
-            raise ApiError(
-                408,
-                "BODY_TIMEOUT",
-                f"the body didn't come within {self._body_seconds:g} s: send it at once",
-            ) from None
-
-    async def _read(self, receive: Receive) -> Receive | None:
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._most_bytes:
-                raise self._too_large()
-            more = message.get("more_body", False)
-        return _Replay(b"".join(parts), receive)
-
-    def _too_large(self) -> ApiError:
-        limit = self._most_bytes // _MEGABYTE
-        return ApiError(
-            413, "BODY_TOO_LARGE", f"the body is larger than {limit} MiB: send it in parts"
-        )
-
-
-class _Replay:
-    """Hands on a body that has been read, then what the server says afterwards."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        if self._body is None:
-            return await self._receive()
-        message = {"type": "http.request", "body": self._body, "more_body": False}
-        self._body = None
-        return message
-
-
-def _content_length(scope: Scope) -> int | None:
-    """The length that the headers state; None if they state none."""
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else None
-    return None
-
-
-def _is_chunked(scope: Scope) -> bool:
-    return any(name == b"transfer-encoding" for name, _ in scope["headers"])

@@ -158,9 +158,14 @@ def _first_answers(observations: Sequence[Observation]) -> list[Observation]:
             continue
         now, before = _moment(each), _moment(earlier)
         if now is None or before is None or now == before:
+            if bool(each["is_correct"]) == bool(earlier["is_correct"]):
+                # Whichever was first. Without its time, nothing else can be told from it either.
+                kept[pair] = each if now is None else earlier
+                continue
             raise BadInputError(
-                f"observations.{row}: the same person has answered the same item before, and which "
-                "answer was first can't be told: give both their responded_at, or leave one out"
+                f"observations.{row}: the same person has given this item another answer, and "
+                "which of the two was first can't be told: give both their responded_at, or leave "
+                "one out"
             )
         if now < before:
             kept[pair] = each

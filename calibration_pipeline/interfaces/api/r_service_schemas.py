@@ -7,7 +7,7 @@ from pydantic import ConfigDict, FailFast, Field, Strict
 from typing_extensions import TypedDict  # pydantic refuses that of Python 3.11's `typing`
 
 from calibration_pipeline.errors import BadInputError
-from calibration_pipeline.interfaces.api.schemas.common import Schema
+from calibration_pipeline.interfaces.api.schemas.common import ContractRequest, Schema
 
 MOST_OBSERVATIONS = 250_000
 """Of a request: about what two processors fit in the time that callers wait."""
@@ -42,7 +42,7 @@ class Observation(TypedDict):
     ]
 
 
-class CalibrationRequest(Schema):
+class CalibrationRequest(ContractRequest):
     """Answers to be calibrated on, and the model."""
 
     observations: Annotated[

@@ -20,6 +20,20 @@ from calibration_pipeline.interfaces.api.errors import error_response, unexpecte
 from calibration_pipeline.records import ApiToken
 
 LOGGER_NAME: Final = "calibration_pipeline.api"
+SERVERS_LOG: Final[dict[str, Any]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": f"{__name__}.JsonLines"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+}
+"""What the server itself has to say, in the same lines: for `logging.config.dictConfig`."""
 _HEADER: Final = b"x-request-id"
 _PROCESS: Final = uuid.uuid4().hex[:20]
 _NUMBERS: Final = itertools.count(1)
@@ -75,7 +89,7 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 ended["status"] = message["status"]
                 message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
-            else:
+            elif scope["method"] != "HEAD":
                 ended["bytes"] = ended.get("bytes", 0) + len(message.get("body", b""))
             await send(message)
 
@@ -108,7 +122,8 @@ class RequestLog:
             fields |= {"token": caller.prefix, "caller": caller.name}
         if "failure" in state:
             fields["failure"] = state["failure"]
-        level = logging.ERROR if (status or 0) >= 500 else logging.INFO
+        # What passes by itself, such as a restart of the database, is no failure of the service.
+        level = {500: logging.ERROR, 503: logging.WARNING}.get(status or 0, logging.INFO)
         self._log.log(level, "request", extra={"fields": fields})
 
 

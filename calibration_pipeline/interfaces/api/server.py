@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from calibration_pipeline.api_configuration import ApiConfiguration
+from calibration_pipeline.interfaces.api.request_log import SERVERS_LOG
 
 _MOST_HEADER_BYTES = 32 * 1024
 _TOO_LARGE = (
@@ -82,6 +83,7 @@ def server_options(limits: ApiConfiguration) -> dict[str, Any]:
         "workers": limits.workers,
         "http": ImpatientProtocol,
         "ws": "none",
+        "log_config": SERVERS_LOG,
         "access_log": False,  # the service writes its own, with ids
         "server_header": False,
         "proxy_headers": False,  # anybody could state another address

@@ -120,11 +120,17 @@ class VersionLibrary:
     def at_hand(self, version: str) -> EncodedVersion | None:
         """Give a version that is in memory and known to be meant; None where that takes a look."""
         if _NUMBER.fullmatch(version):
-            return self._kept.get(int(version))
+            return self._from_memory(int(version))
         number, looked_up = self._aliases.get(version, (0, float("-inf")))
         if time.monotonic() - looked_up > ALIAS_FRESH_SECONDS:
             return None
-        return self._kept.get(number)
+        return self._from_memory(number)
+
+    def _from_memory(self, number: int) -> EncodedVersion | None:
+        found = self._kept.get(number)
+        if found is not None and next(reversed(self._kept)) != number:
+            self._kept.move_to_end(number)
+        return found
 
     async def number_of(self, version: str) -> int:
         """Give the number of a version that was named by it, or by an alias.
@@ -168,12 +174,7 @@ class VersionLibrary:
             What is stored isn't what was published.
         """
         number = await self.number_of(version)
-        kept = self._kept.get(number)
-        if kept is None:
-            kept = await self._load(number)
-        elif next(reversed(self._kept)) != number:
-            self._kept.move_to_end(number)
-        return kept
+        return self._from_memory(number) or await self._load(number)
 
     async def _load(self, number: int) -> EncodedVersion:
         async with self._loading:  # requests for a new version at once read it once

@@ -62,6 +62,17 @@ def test_whom_the_queue_has_no_place_for_hears_so_at_once(tmp_path: Path) -> Non
     with_calculators(1, work)
 
 
+def test_processes_are_starting_until_they_have_prepared(tmp_path: Path) -> None:
+    async def work(calculators: Calculators) -> None:
+        assert not calculators.are_starting  # nobody has asked for them
+        calculators.start()
+        assert calculators.are_starting
+        await calculators.run(os.getpid)
+        assert not calculators.are_starting
+
+    with_calculators(1, work)
+
+
 def test_who_leaves_the_queue_costs_nothing_and_the_running_one_goes_on(tmp_path: Path) -> None:
     gate, begun, mark = (tmp_path / name for name in ("gate", "begun", "mark"))
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from calibration_pipeline.interfaces.api.exposure_contract_work import (
     ExposureTask,
     abilities_of,
     search,
+    set_by_hand,
 )
 from calibration_pipeline.records import Role
 from calibration_pipeline.store.exposure import read_exposure
@@ -75,8 +77,8 @@ def test_items_are_listed_up_to_a_limit_of_100(service: Service) -> None:
     fields = {"question_id", "version", "topic_id", "sh_p", "recent_attempts"}
     assert all(row.keys() == fields for row in answer.json)
     assert {row["sh_p"] for row in answer.json} == {1.0}
-    assert len(items(service)) == 150
-    for limit in ("0", "-1", "many", "100001"):
+    assert len(items(service, 100_000)) == 150
+    for limit in ("0", "-1", "many", "1000001"):
         found = service.get(f"/v1/admin/exposure/items?limit={limit}", role=ADMINISTRATOR)
         assert (found.status, found.code) == (400, "VALIDATION_ERROR")
 
@@ -187,16 +189,43 @@ def test_what_cannot_be_is_refused(
     answer = service.post(f"/v1/admin/exposure/{path}", usual | changes, role=ADMINISTRATOR)
     assert answer.status == status, answer.body
     assert answer.json["error"]["message"]
+    assert answer.json["detail"] == answer.json["error"]["message"]  # where its callers look
 
 
 @pytest.mark.parametrize(
     ("theta_dist", "mean", "sd"),
-    [("normal0,1", 0, 1), ("uniform-1,1", 0, 0.577), ("fixed0", 0, 0), ("normal0.5,1.2", 0.5, 1.2)],
+    [
+        ("normal0,1", 0, 1),
+        ("uniform-1,1", 0, 0.577),
+        ("fixed0", 0, 0),
+        ("normal0.5,1.2", 0.5, 1.2),
+        ("normal", 0, 1),
+        ("uniform", 0, 0.577),
+        ("fixed", 0, 0),
+    ],
 )
 def test_who_takes_the_test_is_who_was_named(theta_dist: str, mean: float, sd: float) -> None:
     drawn = abilities_of(theta_dist)(20_000, np.random.default_rng(5))
     assert drawn.mean() == pytest.approx(mean, abs=0.03)
     assert drawn.std() == pytest.approx(sd, abs=0.02)
+
+
+def test_an_items_probability_can_be_set_in_a_pool_smaller_than_a_test(
+    calibrated: Programme,
+) -> None:
+    """Retirements can make it so, and a scale may have few items from the beginning."""
+    found = pool_in_force(calibrated.engine)
+    pool = found.pools["main"]
+    few = replace(
+        pool,
+        keys=pool.keys[:7],
+        parameters=pool.parameters[:7],
+    )
+    task = replace(found, pools={"main": few}).standing_task("main", calibrated.settings.policy)
+    control = set_by_hand(task, np.ones((1, 7)), few.keys[0], 0.5, {})
+    assert control.settings["answers"] == 7
+    assert control.probability[0, 0] == 0.5
+    assert control.rates.tolist() == [[1.0] * 7]  # each test needs all that there is
 
 
 def test_a_floor_above_the_ceiling_is_refused() -> None:

@@ -67,6 +67,15 @@ def test_an_item_is_retired_and_taken_back(own_reading: Service) -> None:
     assert about == ["the item", "the item"]
 
 
+def test_who_forgets_to_say_that_it_is_json_is_told_so(reading: Service) -> None:
+    """As `curl -d` does."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    path, body = "/v1/flags/i1/decisions", b'{"decision": "acknowledge", "reason": "a test"}'
+    refused = reading.post(path, body, role=Role.OPERATOR, headers=headers)
+    assert (refused.status, refused.code) == (400, "VALIDATION_ERROR")
+    assert "Content-Type: application/json" in refused.json["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from calibration_pipeline.errors import (
+    DatabaseUnavailableError,
+    LockHeldError,
+    NightBlockedError,
+    SourceUnavailableError,
+)
 from calibration_pipeline.interfaces.api import contract_services
 from calibration_pipeline.interfaces.api.errors import ApiError
 from calibration_pipeline.interfaces.api.irt_contract import policy_of
 from calibration_pipeline.interfaces.api.irt_contract_result import answer_of_run
-from calibration_pipeline.interfaces.api.irt_contract_run import NightRuns
+from calibration_pipeline.interfaces.api.irt_contract_run import CalibrationCrashedError, NightRuns
 from calibration_pipeline.interfaces.api.irt_contract_schemas import (
     IrtCalibrationRequest,
     IrtCalibrationResponse,
@@ -23,7 +29,7 @@ from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.snapshots import current_version, read_snapshot_items
 from calibration_pipeline_tests.interfaces.api.service import Answer, Service, serving
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
-from calibration_pipeline_tests.programme import LAST, Programme, environment_of
+from calibration_pipeline_tests.programme import FIRST, LAST, Programme, environment_of
 
 PARAMETERS = {
     "item_id", "a", "b", "c", "a_se", "b_se", "c_se", "infit_mnsq", "outfit_mnsq", "is_flagged",
@@ -106,9 +112,7 @@ def test_an_item_with_its_authors_values_has_none(service: Service, calibrated: 
 @pytest.mark.parametrize("item_id", ["uuid-1", "x" * 200, "a%2Fb", "%F0%9F%8E%B2"])
 def test_an_item_without_calibrated_parameters_is_not_found(service: Service, item_id: str) -> None:
     answer = service.get(f"/api/irt/parameters/{item_id}")
-    assert answer.status == 404
-    if item_id != "a%2Fb":
-        assert answer.code == "ITEM_NOT_FOUND"
+    assert (answer.status, answer.code) == (404, "ITEM_NOT_FOUND")
 
 
 # POST /api/irt/calibrate
@@ -140,7 +144,6 @@ def test_what_is_left_out_has_the_documents_defaults() -> None:
         {"item_ids": []},
         {"item_ids": [1, 2]},
         {"item_ids": "item-001"},
-        {"model": "2pl"},
         b"[]",
         b"{",
     ],
@@ -149,6 +152,13 @@ def test_a_request_that_cannot_be_is_a_validation_error(service: Service, body: 
     answer = service.post("/api/irt/calibrate", body, role=Role.OPERATOR)
     assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
     assert answer.json["data"] is None
+
+
+def test_numbers_are_read_and_fields_passed_over_as_the_service_does_it() -> None:
+    """Its models are Pydantic's, as they are when nothing is said."""
+    sent = '{"min_responses": "50", "max_iterations": 200.0, "model": "3pl"}'
+    asked = IrtCalibrationRequest.model_validate_json(sent)
+    assert (asked.min_responses, asked.max_iterations) == (50, 200)
 
 
 def test_every_item_is_calibrated_or_skipped_with_a_reason(calibrated: Programme) -> None:
@@ -213,11 +223,41 @@ def test_a_caller_may_ask_for_more_care_than_the_programme_and_never_for_less(
 ) -> None:
     policy = calibrated.settings.policy
     assert policy_of(IrtCalibrationRequest(), policy) == policy
-    tight = IrtCalibrationRequest(max_iterations=200, convergence_threshold=0.0001)
-    assert policy_of(tight, policy).em.tolerance == 0.0001
-    assert policy_of(tight, policy).em.maximum_cycles == 200
-    loose = IrtCalibrationRequest(convergence_threshold=0.9, min_responses=1)
+    tight = policy_of(IrtCalibrationRequest(convergence_threshold=0.0001), policy).em
+    assert (tight.tolerance, tight.maximum_cycles) == (0.0001, 500)
+    patient = policy_of(IrtCalibrationRequest(max_iterations=200), policy).em
+    assert (patient.tolerance, patient.maximum_cycles) == (policy.em.tolerance, 200)
+    loose = IrtCalibrationRequest(convergence_threshold=0.9, max_iterations=1, min_responses=1)
     assert policy_of(loose, policy) == policy
+
+
+def test_a_caller_cannot_ask_for_so_much_that_the_night_fails(programme: Programme) -> None:
+    """The programme's settings let the night be published: no caller's may prevent it."""
+    greedy = IrtCalibrationRequest(convergence_threshold=1e-300, max_iterations=1)
+    policy = policy_of(greedy, programme.settings.policy)
+    assert programme.with_policy(em=policy.em).night(FIRST).outcome == "completed"
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "status", "code"),
+    [
+        (LockHeldError("another calibration is running"), 409, "CALIBRATION_IN_PROGRESS"),
+        (SourceUnavailableError("the answers can't be read"), 500, "CALIBRATION_FAILED"),
+        (NightBlockedError("the night can't be calibrated"), 500, "CALIBRATION_FAILED"),
+        (CalibrationCrashedError("its process has died"), 500, "CALIBRATION_FAILED"),
+        (DatabaseUnavailableError("postgresql://secret-host"), 503, "DATABASE_UNAVAILABLE"),
+    ],
+)
+def test_what_stops_a_run_ends_in_a_code_of_the_contract(
+    service: Service, monkeypatch: pytest.MonkeyPatch, stopped_by: Exception, status: int, code: str
+) -> None:
+    def stopped(*_arguments: object) -> str:
+        raise stopped_by
+
+    monkeypatch.setattr(NightRuns, "run", stopped)
+    answer = service.post("/api/irt/calibrate", {}, role=Role.OPERATOR)
+    assert (answer.status, answer.code) == (status, code)
+    assert "secret-host" not in answer.body.decode()
 
 
 @pytest.fixture
@@ -240,7 +280,7 @@ def test_of_two_calibrations_at_once_the_second_is_refused(
     service, answers = calibrating_service, list[Answer]()
 
     def calibrate() -> None:
-        body = {"min_responses": 30, "max_iterations": 200}
+        body = {"min_responses": 30}
         answers.append(service.post("/api/irt/calibrate", body, role=Role.OPERATOR))
 
     with CalibrationLock(calibrated_copy.engine, "a night on another machine"):
@@ -262,5 +302,12 @@ def test_of_two_calibrations_at_once_the_second_is_refused(
         run=found["calibration_run_id"],
     )
     assert logged == "HTTP, test operator"
+    # The night has found the values again that stand. They are filed under the run that the caller
+    # knows; who asks later hears of the run that published them.
+    assert {item["calibration_run_id"] for item in found["parameters"]} == {
+        found["calibration_run_id"]
+    }
     one = found["parameters"][0]
-    assert service.get(f"/api/irt/parameters/{one['item_id']}").json["data"] == one
+    later = service.get(f"/api/irt/parameters/{one['item_id']}").json["data"]
+    assert later["calibration_run_id"] != one["calibration_run_id"]
+    assert later | {"calibration_run_id": ""} == one | {"calibration_run_id": ""}

@@ -1,16 +1,24 @@
 """Runs, readiness, the log, and what the OpenAPI document says."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from calibration_pipeline.errors import DatabaseUnavailableError
+from calibration_pipeline.interfaces.api import authorisation
+from calibration_pipeline.interfaces.api.calculators import Calculators
 from calibration_pipeline.interfaces.api.request_log import LOGGER_NAME, JsonLines
-from calibration_pipeline.records import Role
+from calibration_pipeline.interfaces.api.routes import runs
+from calibration_pipeline.records import ApiToken, Role
+from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline_tests.interfaces.api.published import NIGHT
 from calibration_pipeline_tests.interfaces.api.service import Service, wait_until
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
 def test_runs_are_listed_and_shown(reading: Service) -> None:
@@ -24,6 +32,52 @@ def test_runs_are_listed_and_shown(reading: Service) -> None:
     assert reading.get("/v1/runs/12").code == "VALIDATION_ERROR"
 
 
+def test_a_database_that_is_lost_is_tried_once_for_all_who_wait(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead host answers after ten seconds: in turn, a hundred callers would wait for minutes."""
+    tries = list[int]()
+
+    def unreachable(_database: object) -> dict[str, ApiToken]:
+        tries.append(1)
+        raise DatabaseUnavailableError("it can't be reached")
+
+    monkeypatch.setattr(authorisation, "valid_tokens", unreachable)
+    monkeypatch.setattr(authorisation, "TOKENS_FRESH_SECONDS", PATIENCE_SECONDS)
+
+    async def call() -> list[object]:
+        book = authorisation.TokenBook(open_engine(own_reading.database_url))
+        return await asyncio.gather(*(book.find("t") for _ in range(20)), return_exceptions=True)
+
+    found = asyncio.run(call())
+    assert {type(each) for each in found} == {DatabaseUnavailableError}
+    assert len(tries) == 1
+
+
+def test_a_pool_without_a_free_connection_is_no_failure_of_the_service(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise sa.exc.TimeoutError("QueuePool limit")
+
+    monkeypatch.setattr(runs, "list_runs", full)
+    refused = own_reading.get("/v1/runs")
+    assert (refused.status, refused.code) == (503, "DATABASE_UNAVAILABLE")
+    monkeypatch.setattr(authorisation, "valid_tokens", full)
+    wait_until(lambda: own_reading.get("/v1/live").status == 200)
+    wait_until(lambda: own_reading.get("/v1/versions").status == 503)
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/versions/current", "/v1/runs", "/calibrate"])
+def test_head_is_a_get_without_its_body(reading: Service, path: str) -> None:
+    whole, head = reading.get(path), reading.call("HEAD", path)
+    assert (head.status, head.body) == (whole.status, b"")
+    varying = {"date", "x-request-id"}
+    assert {k: v for k, v in head.headers.items() if k not in varying} == {
+        k: v for k, v in whole.headers.items() if k not in varying
+    }
+
+
 def test_a_service_is_ready_while_its_database_has_its_tables(own_reading: Service) -> None:
     assert own_reading.get("/v1/live", role=None).json == {"status": "alive"}
     ready = own_reading.get("/v1/ready", role=None)
@@ -32,6 +86,15 @@ def test_a_service_is_ready_while_its_database_has_its_tables(own_reading: Servi
     own_reading.execute("UPDATE calibration.alembic_version SET version_num = '0001'")
     behind = own_reading.get("/v1/ready", role=None)
     assert (behind.status, behind.json["reason"]) == (503, "SchemaRevisionError")
+
+
+def test_a_service_is_not_ready_before_its_calculators_are(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the first calibration is as quick as all others."""
+    monkeypatch.setattr(Calculators, "are_starting", property(lambda _self: True))
+    starting = own_reading.get("/v1/ready", role=None)
+    assert (starting.status, starting.json["reason"]) == (503, "CalculatorsStarting")
 
 
 def test_without_its_database_the_service_lives_and_lets_nobody_in(own_reading: Service) -> None:

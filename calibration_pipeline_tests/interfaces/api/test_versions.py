@@ -1,14 +1,19 @@
 """Published versions over HTTP: what is in force, whole, validators, formats."""
 
+import asyncio
 import gzip
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pyarrow.parquet
 import pytest
 
+from calibration_pipeline.interfaces.api import version_library
+from calibration_pipeline.interfaces.api.version_library import EncodedVersion, VersionLibrary
 from calibration_pipeline.store import aliases
+from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.snapshot_files import MANIFEST_KEY
 from calibration_pipeline_tests.interfaces.api.service import Service, wait_until
@@ -111,6 +116,32 @@ def test_a_number_is_kept_for_ever_and_an_alias_asked_for_again(
         assert again.headers["etag"] == etag
     changed = reading.get(f"/v1/versions/1{path}", headers={"If-None-Match": etag})
     assert changed.status == 200
+
+
+def test_the_versions_asked_for_last_stay_in_memory(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However they are asked for: an engine that is pinned asks for single items alone."""
+    read = list[int]()
+    encoded = version_library._encoded
+
+    def noted(database: Database, number: int) -> EncodedVersion:
+        read.append(number)
+        return replace(encoded(database, min(number, 2)), number=number)
+
+    monkeypatch.setattr(version_library, "_encoded", noted)
+
+    async def ask() -> None:
+        library = VersionLibrary(open_engine(own_reading.database_url), versions_kept=2)
+        for number in ("1", "2"):
+            await library.get(number)
+        assert library.at_hand("1") is not None
+        await library.get("3")
+        assert library.at_hand("1") is not None
+        assert library.at_hand("2") is None
+
+    asyncio.run(ask())
+    assert read == [1, 2, 3]
 
 
 def test_every_form_has_a_validator_of_its_own(reading: Service) -> None:

@@ -2,10 +2,9 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from calibration_pipeline.errors import CalibrationError
-from calibration_pipeline.interfaces.api.errors import responses
+from calibration_pipeline.interfaces.api.errors import DATABASE_FAILURES, responses
 from calibration_pipeline.interfaces.api.schemas.health import Liveness, Readiness
 from calibration_pipeline.interfaces.api.services import Services, ServicesOf
 from calibration_pipeline.store.schema import require_current_revision
@@ -25,13 +24,17 @@ async def live() -> Liveness:
     responses=responses(public=True)
     | {503: {"model": Readiness, "description": "It can't do its work, and why."}},
 )
-def ready(services: ServicesOf, response: Response) -> Readiness:
+def ready(request: Request, services: ServicesOf, response: Response) -> Readiness:
     """Say whether the database answers and has the tables of this program. Needs no token.
+
+    Nor is it ready in the seconds after its start in which the processes that calculate are loaded.
 
     A pool without a published version is ready, too: it may wait for its first night. Its age is
     for an alarm.
     """
     found = _readiness(services)
+    if found.is_ready and request.app.state.contracts.calculators.are_starting:
+        found = found.model_copy(update={"is_ready": False, "reason": "CalculatorsStarting"})
     response.status_code = 200 if found.is_ready else 503
     response.headers["cache-control"] = "no-store"
     return found
@@ -44,7 +47,7 @@ def _readiness(services: Services) -> Readiness:
         if number is None:
             return Readiness(is_ready=True, reason="")
         published_at = read_manifest(services.database, number).published_at
-    except CalibrationError as error:
+    except DATABASE_FAILURES as error:
         # The message may name the database's host: the log has it.
         return Readiness(is_ready=False, reason=type(error).__name__)
     age = datetime.now(UTC) - published_at

@@ -11,6 +11,15 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ContractRequest(BaseModel):
+    """Base of what callers of other services' contracts send.
+
+    Those services pass over fields that they don't know, and read "100" as 100: so does this one.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 ShortText = Annotated[
     str,
     StringConstraints(
@@ -36,3 +45,8 @@ class ErrorBody(Schema):
 
     data: None = Field(default=None, description="Always null beside an error.")
     error: ErrorDetail = Field(description="Why the request was refused.")
+    detail: str = Field(
+        default="",
+        description="The message once more, where callers of the question bank look for it; only "
+        "below `/v1/admin/exposure/`.",
+    )
