@@ -132,6 +132,39 @@ def test_families_with_few_items_shrink_to_the_whole() -> None:
     assert (sd < unseen).all()
 
 
+def few(features: ItemFeatures, n_families: int) -> HierarchyFit:
+    """Fit 150 of the teachers, of whom less is known."""
+    rows = np.arange(150)
+    found = LikelihoodSummaries(summaries().precision[rows], summaries().linear[rows])
+    return fit_hierarchy(found, features.of_items(rows), n_families, seed=2)
+
+
+KNOWN = pool().features.of_items(~IS_NEW)
+LESS_KNOWN = {
+    "no options, no families": (np.zeros(TEACHERS, int), np.full(TEACHERS, -1), 0),
+    "one family": (KNOWN.option_counts, np.zeros(TEACHERS, int), 1),
+    "each a family": (KNOWN.option_counts, np.arange(TEACHERS), TEACHERS),
+}
+
+
+@pytest.mark.parametrize(
+    "less",
+    ["no options, no families", *(pytest.param(name, marks=pytest.mark.slow)
+                                  for name in ("one family", "each a family"))],
+)  # fmt: skip
+def test_banks_that_say_less_can_be_learned_from_as_well(less: str) -> None:
+    """Where nothing tells two spreads apart, asking for both ruins the draws."""
+    options, family, n_families = LESS_KNOWN[less]
+    fit = few(replace(KNOWN, option_counts=options, family=family), n_families)
+    assert fit.pareto_k < 0.7
+    assert fit.effective_size > 200
+    new = pool().features.of_items(IS_NEW)
+    unseen = replace(new, family=np.full(NEW, -1))
+    unseen = unseen if options.any() else replace(unseen, option_counts=np.zeros(NEW, int))
+    covered = coverage(priors(fit, unseen), pool().phi[IS_NEW])
+    assert ((covered > 0.88) & (covered < 0.99)).all()
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes() -> None:
     rows = np.arange(120)
