@@ -14,9 +14,8 @@ from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from calibration_pipeline.records import ItemPriorFit, ScaleItemPriors
+    from calibration_pipeline.store.connection import Database
 
 COORDINATES = ("log a", "b", "logit c")
 _LIST_COLUMNS = {
@@ -154,7 +153,9 @@ def _coordinate_rows(scale: str, found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _imported_since(database: Engine, fit: ItemPriorFit, wanted: set[str]) -> list[dict[str, Any]]:
+def _imported_since(
+    database: Database, fit: ItemPriorFit, wanted: set[str]
+) -> list[dict[str, Any]]:
     from calibration_pipeline.policy.item_priors import predicted_since
     from calibration_pipeline.store.bank import read_bank
 
