@@ -160,6 +160,16 @@ def answers_needed(world: World, priors: PredictedItems, seed: int) -> FloatArra
     return needed
 
 
+def ratio_errors(world: World, priors: PredictedItems) -> FloatArray:
+    """Standard errors of the RMSEs' ratios over new items, ``(3,)``; both are of the same items."""
+    phi = world.pool.phi[world.is_new]
+    best = predict_items(world.pool.oracle(), world.pool.features.of_items(world.is_new))
+    squares = [np.square(found.mean - phi) for found in (priors, best)]
+    learned, oracle = (of_items / of_items.mean(axis=0) for of_items in squares)
+    ratio = np.sqrt(squares[0].mean(axis=0) / squares[1].mean(axis=0))
+    return np.asarray(0.5 * ratio * (learned - oracle).std(axis=0) / np.sqrt(len(phi)))
+
+
 def report(seed: int, sessions_per_day: int) -> None:
     """Print one pool's figures."""
     world = calibrate(seed, sessions_per_day)
@@ -174,6 +184,9 @@ def report(seed: int, sessions_per_day: int) -> None:
     click.echo(f"  RMSE, learned                    {rmse(priors, phi).round(4).tolist()}")
     click.echo(f"  RMSE, oracle                     {best.round(4).tolist()}")
     click.echo(f"  learned / oracle                 {(rmse(priors, phi) / best).round(4).tolist()}")
+    click.echo(
+        f"  … ± by the draw of new items     {ratio_errors(world, priors).round(4).tolist()}"
+    )
     click.echo(f"  RMSE of b: author {raw:.3f}, pooled regression {rmse(pooled, phi)[1]:.3f}")
     independent = PredictedItems(priors.mean, priors.covariance * np.eye(3))
     textbook = PredictedItems(pooled.mean, pooled.covariance * 0.0 + np.diag([0.25, 2.25, 0.25]))

@@ -50,6 +50,18 @@ class HierarchyData:
     chance_center: float
     chance_sd: float
 
+    @property
+    def knows_options(self) -> bool:
+        """Whether the number of options of any item is known."""
+        return not bool(self.lacks_options.all())
+
+    @property
+    def knows_families(self) -> bool:
+        """Whether items of one family can be told from those of another: two have two or more."""
+        return (
+            int((self.family.bincount(minlength=self.n_families)[: self.n_families] > 1).sum()) > 1
+        )
+
 
 @dataclass(frozen=True)
 class Hyperparameters:

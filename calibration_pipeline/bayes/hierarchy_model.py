@@ -27,32 +27,55 @@ def hierarchy_model(data: HierarchyData, n_draws: int = 1) -> None:
     drawn, or judged, at once: every site is ``(n_draws, …)``.
     """
     with pyro.plate("draws", n_draws):
-        at = sample_hyperparameters()
+        at = hyperparameters(sample_sites(data))
         pyro.factor("answers_and_authors", marginal_log_likelihood(data, at))
 
 
-def sample_hyperparameters() -> Hyperparameters:
-    """Draw points from the priors, as Pyro's sites."""
+def sample_sites(data: HierarchyData) -> dict[str, torch.Tensor]:
+    """Draw points from the priors, as Pyro's sites.
+
+    What no item can tell is not asked: without a stated number of options, or two families of more
+    than one item, their spread can't be told from that of the items themselves.
+    """
     nothing = _vector((0.0, 0.0, 0.0))
-    mean = pyro.sample("mean", dist.Normal(_vector(TYPICAL_MEAN), _vector(MEAN_SD)).to_event(1))
-    slope = pyro.sample("option_slope", dist.Normal(nothing, _vector(OPTION_SLOPE_SD)).to_event(1))
-    regression = pyro.sample("author", dist.Normal(nothing[:2], _vector((2.0, 2.0))).to_event(1))
-    error_sd = pyro.sample("author_error", dist.HalfNormal(_vector((1.0,))).to_event(1))
+    normal = {"mean": (_vector(TYPICAL_MEAN), _vector(MEAN_SD))}
+    if data.knows_options:
+        normal["option_slope"] = (nothing, _vector(OPTION_SLOPE_SD))
+    normal["author"] = (nothing[:2], _vector((2.0, 2.0)))
+    sites = {name: pyro.sample(name, dist.Normal(*at).to_event(1)) for name, at in normal.items()}
+    sites["author_error"] = pyro.sample(
+        "author_error", dist.HalfNormal(_vector((1.0,))).to_event(1)
+    )
+    spreads = {"residual": RESIDUAL_SD} | ({"family": FAMILY_SD} if data.knows_families else {})
+    for name, sd in spreads.items():
+        sites |= _sample_covariance(name, sd)
+    return sites
+
+
+def hyperparameters(sites: dict[str, torch.Tensor]) -> Hyperparameters:
+    """Put values of the sites together; what the model didn't ask is 0."""
+    nothing = torch.zeros_like(sites["mean"])
     return Hyperparameters(
-        mean=mean,
-        option_slope=slope,
-        residual=_covariance("residual", RESIDUAL_SD),
-        between=_covariance("family", FAMILY_SD),
-        author=torch.cat([regression, error_sd], dim=-1),
+        mean=sites["mean"],
+        option_slope=sites.get("option_slope", nothing),
+        residual=_covariance("residual", sites),
+        between=_covariance("family", sites) if "family_sd" in sites else torch.diag_embed(nothing),
+        author=torch.cat([sites["author"], sites["author_error"]], dim=-1),
     )
 
 
-def _covariance(name: str, sd: tuple[float, ...]) -> torch.Tensor:
+def _sample_covariance(name: str, sd: tuple[float, ...]) -> dict[str, torch.Tensor]:
     """Covariance matrices: half-normal standard deviations, LKJ correlations."""
-    spread = pyro.sample(f"{name}_sd", dist.HalfNormal(_vector(sd)).to_event(1))
+    spread, factor = f"{name}_sd", f"{name}_correlation"
     concentration = torch.tensor(CORRELATION_CONCENTRATION, dtype=torch.float64)
-    factor = pyro.sample(f"{name}_correlation", dist.LKJCholesky(len(sd), concentration))
-    root = spread[..., None] * factor
+    return {
+        spread: pyro.sample(spread, dist.HalfNormal(_vector(sd)).to_event(1)),
+        factor: pyro.sample(factor, dist.LKJCholesky(len(sd), concentration)),
+    }
+
+
+def _covariance(name: str, sites: dict[str, torch.Tensor]) -> torch.Tensor:
+    root = sites[f"{name}_sd"][..., None] * sites[f"{name}_correlation"]
     return root @ root.mT
 
 

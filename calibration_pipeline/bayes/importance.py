@@ -2,8 +2,9 @@
 
 1. Find the mode (L-BFGS), and the curvature there by differences of the gradient.
 2. Draw from a multivariate t around it, weigh by the density, and match the t's location and
-   spread to the weighted draws; once more from there, until the weights are good. To match, the
-   largest weights are cut: a handful of draws can't tell a spread of twenty dimensions.
+   spread to the weighted draws; once more from there, until the weights are good, and the best of
+   the rounds counts. To match, the largest weights are cut: a handful of draws can't tell a spread
+   of twenty dimensions.
 3. Smooth the largest weights (Pareto) and draw with them. The shape k̂ of that Pareto is the
    diagnostic: below 0.7 the draws can be trusted.
 
@@ -28,8 +29,9 @@ LogDensity = Callable[[torch.Tensor], torch.Tensor]
 
 DEGREES_OF_FREEDOM = 5
 ROUNDS = (500, 1000, 2000)
-"""Points that are weighed; more rounds like the last one follow while k̂ is above `GOOD_K`."""
-MOST_ROUNDS = 6
+"""Points that are weighed; more rounds like the last one follow while k̂ is above `GOOD_K`, and the
+one with the least k̂ counts."""
+MOST_ROUNDS = 10
 GOOD_K = 0.5
 SMALLEST_WEIGHT = 1e-30
 LARGEST_WEIGHT = 0.2
@@ -94,19 +96,25 @@ def draw(
     spread = _inverse_curvature(curvature)
     slope = _gradients(density, center[None])[0]
     gradient_norm = math.sqrt(max(float(slope @ spread @ slope), 0.0))
+    best = math.inf, center[None], torch.ones(1, dtype=torch.float64)
     for turn in range(MOST_ROUNDS):
         n_points = ROUNDS[min(turn, len(ROUNDS) - 1)]
         points, proposed = _draw_t(center, spread, n_points, generator)
         weights, pareto_k = pareto_smoothed(_in_batches(density, points) - proposed)
-        if turn + 1 >= len(ROUNDS) and pareto_k <= GOOD_K:
-            break
+        if turn + 1 >= len(ROUNDS):
+            # A later proposal need not be a better one.
+            if pareto_k < best[0] or turn + 1 == len(ROUNDS):
+                best = pareto_k, points, weights
+            if pareto_k <= GOOD_K:
+                break
         center, spread = _matched(points, weights)
+    pareto_k, points, weights = best
     chosen = _systematic(weights, n_draws, generator)
     return Draws(
         points=points[chosen],
         pareto_k=pareto_k,
         effective_size=1.0 / float(weights.square().sum()),
-        weighed=n_points,
+        weighed=len(points),
         gradient_norm=gradient_norm,
     )
 

@@ -16,7 +16,7 @@ from calibration_pipeline.bayes.hierarchy_density import (
     hierarchy_data,
     integrate_items,
 )
-from calibration_pipeline.bayes.hierarchy_model import hierarchy_model
+from calibration_pipeline.bayes.hierarchy_model import hierarchy_model, hyperparameters
 from calibration_pipeline.bayes.importance import Draws, draw
 from calibration_pipeline.bayes.unconstrained import UnconstrainedDensity
 from calibration_pipeline.irt.item_hierarchy import (
@@ -89,7 +89,7 @@ def _one_thread() -> Iterator[None]:
 def _hierarchy_draws(
     data: HierarchyData, density: UnconstrainedDensity, found: Draws
 ) -> tuple[HierarchyDraws, OwnEvidence]:
-    at = _hyperparameters(density.constrained(found.points))
+    at = hyperparameters(density.constrained(found.points))
     items = [integrate_items(data, _row(at, draw))[1] for draw in range(len(at.mean))]
     effects = [
         family_effects(by_family(data, own), at.between[[draw]]) for draw, own in enumerate(items)
@@ -115,20 +115,6 @@ def _hierarchy_draws(
 
 def _together(parts: list[torch.Tensor]) -> FloatArray:
     return np.concatenate([part.numpy() for part in parts])
-
-
-def _hyperparameters(values: dict[str, torch.Tensor]) -> Hyperparameters:
-    def covariance(name: str) -> torch.Tensor:
-        root = values[f"{name}_sd"][..., None] * values[f"{name}_correlation"]
-        return root @ root.mT
-
-    return Hyperparameters(
-        mean=values["mean"],
-        option_slope=values["option_slope"],
-        residual=covariance("residual"),
-        between=covariance("family"),
-        author=torch.cat([values["author"], values["author_error"]], dim=-1),
-    )
 
 
 def _row(at: Hyperparameters, draw: int) -> Hyperparameters:

@@ -126,6 +126,10 @@ class PredictedItems:
         """Standard deviations, ``(n_items, 3)``."""
         return np.asarray(np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2)))
 
+    def of_items(self, kept: BoolArray | IntArray) -> "PredictedItems":
+        """Take some of the items."""
+        return PredictedItems(self.mean[kept], self.covariance[kept])
+
 
 def predict_items(
     draws: HierarchyDraws, features: ItemFeatures, own: OwnEvidence | None = None

@@ -1,4 +1,9 @@
-"""Whether priors of items say as much as they claim, judged by the items that taught them."""
+"""Whether priors of items say as much as they claim, judged by what answers make of them.
+
+A prior N(m, C) and answers make a posterior N(m + δ, V). If the prior says as much as it claims, δ
+varies over items as C − V: by so much as was learned. That holds whatever the answers leave open,
+where an estimate from answers alone may not exist.
+"""
 
 from dataclasses import dataclass
 
@@ -7,9 +12,8 @@ import numpy as np
 from calibration_pipeline.irt.item_hierarchy import LikelihoodSummaries, PredictedItems
 from calibration_pipeline.irt.model import FloatArray, IntArray
 
-NOISIEST = 2.0
-"""An item judges a coordinate if its answers' error is at most so many times the prior's sd."""
-_SINGULAR = 1e-6
+LEAST_LEARNED = 0.2
+"""An item judges a coordinate if its answers take at least so much of the prior's variance."""
 _NORMAL_95 = 1.959964
 
 
@@ -22,8 +26,7 @@ class PriorCalibration:
     judged
         Items whose answers say enough to judge a coordinate by.
     covered
-        Share of them whose 95% interval, prior and error of the estimate together, holds the
-        estimate.
+        Share of them whose answers moved it by no more than in 95% of cases.
     spread
         Root mean square of the standardised residuals: 1 if the priors are as wide as they should
         be.
@@ -40,7 +43,7 @@ class PriorCalibration:
 def judge_calibration(
     summaries: LikelihoodSummaries, predicted: PredictedItems
 ) -> PriorCalibration:
-    """Compare what answers say with priors that were made without them.
+    """Hold priors against answers that they were made without.
 
     Parameters
     ----------
@@ -49,11 +52,13 @@ def judge_calibration(
     predicted
         The same items' priors, each made without the item's own answers.
     """
-    error = np.linalg.inv(summaries.precision + _SINGULAR * np.eye(3))
-    estimate = np.einsum("jkm,jm->jk", error, summaries.linear)
-    noise, prior = (np.diagonal(c, axis1=1, axis2=2) for c in (error, predicted.covariance))
-    judges = noise < NOISIEST**2 * prior
-    z = (estimate - predicted.mean) / np.sqrt(noise + prior)
+    prior = predicted.covariance
+    posterior = np.linalg.inv(np.eye(3) + prior @ summaries.precision) @ prior
+    surprise = summaries.linear - np.einsum("jkm,jm->jk", summaries.precision, predicted.mean)
+    moved = np.einsum("jkm,jm->jk", posterior, surprise)
+    before, learned = (np.diagonal(c, axis1=1, axis2=2) for c in (prior, prior - posterior))
+    judges = learned > LEAST_LEARNED * before
+    z = moved / np.sqrt(np.where(judges, learned, 1.0))
     columns = [z[judges[:, k], k] for k in range(3)]
     return PriorCalibration(
         judged=judges.sum(axis=0),

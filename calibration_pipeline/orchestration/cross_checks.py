@@ -5,6 +5,9 @@ calibration's pool, no write. Whatever happens to them, nights and publication g
 tried again.
 """
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
@@ -13,13 +16,15 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from calibration_pipeline.bayes.availability import PACKAGES, missing_extra
-from calibration_pipeline.orchestration.partitions import RANGE_END
+from calibration_pipeline.orchestration.metadata import Metadata, skipped
+from calibration_pipeline.orchestration.partitions import RANGE_END, partition_days
 from calibration_pipeline.orchestration.resources import JOB as NIGHTLY_JOB
 from calibration_pipeline.policy.leak_watch import left_out_in
 from calibration_pipeline.policy.night_inputs import NightInputs
 from calibration_pipeline.records import CalibrationState
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
+ASSETS = ("posterior_audit", "second_opinion")
 GROUP = "cross_checks"
 JOB = "cross_checks"
 
@@ -66,6 +71,89 @@ def cross_check_sensor(
     return sensor
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What a check found of one night.
+
+    Attributes
+    ----------
+    shown
+        Metadata of the night's partition.
+    warning
+        What is wrong, in words; empty where nothing is.
+    remark
+        Why nothing could be said, where that is nobody's fault: it is shown, and warns of nothing.
+    """
+
+    shown: Metadata
+    warning: str = ""
+    remark: str = ""
+
+
+def check_nights(
+    context: dg.AssetExecutionContext,
+    reader: CalibrationStore,
+    check: str,
+    packages: tuple[str, ...],
+    look: Callable[[CalibrationState], Finding],
+) -> dg.MaterializeResult[None]:
+    """Look at the nights of a run, and give one check over all of them.
+
+    Parameters
+    ----------
+    check
+        Its name.
+    packages
+        Of the extra, without which there is nothing to look with.
+    look
+        Looks at one published night.
+    """
+    found = {
+        night: _looked_at(context, reader, night, packages, look)
+        for night in partition_days(context)
+    }
+    for night, finding in found.items():
+        context.add_asset_metadata(finding.shown, partition_key=night.isoformat())
+    said = {str(night): finding.warning or finding.remark for night, finding in found.items()}
+    result = dg.AssetCheckResult(
+        check_name=check,
+        passed=not any(finding.warning for finding in found.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={night: words for night, words in said.items() if words},
+    )
+    return dg.MaterializeResult(check_results=[result])
+
+
+def _looked_at(
+    context: dg.AssetExecutionContext,
+    reader: CalibrationStore,
+    night: date,
+    packages: tuple[str, ...],
+    look: Callable[[CalibrationState], Finding],
+) -> Finding:
+    if others := assets_beside(context.run.asset_selection):
+        remark = (
+            f"not looked at: this run also makes {others[0]}, and checks keep no night waiting; "
+            "materialise it by itself"
+        )
+        return Finding(skipped(remark), remark=remark)
+    state, reason = published_state(reader, night)
+    reason = reason or missing_extra(*packages)
+    if state is None or reason:
+        context.log.warning(f"{night} is not cross-checked: {reason}")
+        return Finding(skipped(reason), warning=f"not cross-checked: {reason}")
+    return look(state)
+
+
+def assets_beside(selection: AbstractSet[dg.AssetKey] | None) -> list[str]:
+    """Other assets of a run, in order.
+
+    *Materialize all* selects nights and checks together. The run would hold the calibration's lock
+    for minutes a night, and the process of the nights would load PyTorch.
+    """
+    return sorted({key.to_user_string() for key in selection or ()} - set(ASSETS))
+
+
 def published_state(store: CalibrationStore, night: date) -> tuple[CalibrationState | None, str]:
     """A night's state if a version was published from it; otherwise None and why not."""
     state = store.state(night)
@@ -80,7 +168,7 @@ def published_state(store: CalibrationStore, night: date) -> tuple[CalibrationSt
 
 def inputs_of(store: CalibrationStore, state: CalibrationState) -> NightInputs:
     """Read what a state's fit read, in the revisions that it names; folded days are left out."""
-    night = state.partition
+    night, priors = state.partition, state.item_prior_fit
     bank = store.bank(night)
     return NightInputs(
         partition=night,
@@ -92,4 +180,5 @@ def inputs_of(store: CalibrationStore, state: CalibrationState) -> NightInputs:
         bank=bank,
         anchors=store.anchors(night),
         left_out_from=left_out_in(store.leak_watch(state), bank),
+        item_priors=None if priors is None else store.item_prior_fit(priors),
     )

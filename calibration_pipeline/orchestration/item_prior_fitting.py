@@ -116,11 +116,13 @@ def _learn(name: str, teachers: Teachers, bank: ItemBank, seed: int) -> ScaleIte
     everybody.mean[teachers.teaches] = taught.mean
     everybody.covariance[teachers.teaches] = taught.covariance
     calibration = judge_calibration(teachers.summaries, taught)
+    new = judge_calibration(teachers.witnessed, everybody.of_items(teachers.witnesses))
     diagnostics = {
         "pareto_k": found.pareto_k,
         "effective_draws": found.effective_size,
         "gradient_norm": found.gradient_norm,
         **_stated(calibration),
+        "new_items": _stated(new),
         **_summary(found.draws),
         "teachers": int(teachers.teaches.sum()),
         "items": len(teachers.rows),

@@ -52,10 +52,15 @@ def _coordinates(scale: ScaleItemPriors) -> str:
             f"{facts['option_slope']['mean'][k]:.2f}",
             _share(facts["covered"][k]),
             facts["judged"][k],
+            _share(facts["new_items"]["covered"][k]),
+            facts["new_items"]["judged"][k],
         )
         for k, name in enumerate(COORDINATES)
     ]
-    heads = ("", "mean", "sd in a family", "sd of families", "by options", "covered", "judged by")
+    heads = (
+        "", "mean", "sd in a family", "sd of families", "by options",
+        "covered", "judged by", "new ones covered", "judged by",
+    )  # fmt: skip
     return table(heads, rows)
 
 

@@ -5,8 +5,8 @@ learn from posteriors would be to learn from what was learned the week before, a
 shrink towards itself week after week.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,14 @@ from calibration_pipeline.records import (
 
 REFERENCE_SD = 0.01
 """Added to the errors of anchors' references, so that one taken as known has a precision."""
+WITNESS_RESPONSES = 25
+"""Answers in all from which an item that doesn't teach yet says whether its prior was good."""
 JUDGED_BY_AT_LEAST = 50
-"""Items that judge a coordinate's coverage; of fewer, chance alone goes beyond the limits."""
+"""Items that judge a coordinate's coverage."""
+_CHANCE = 2.6
+"""Standard errors within which a coverage of 95% comes out by chance: 99 times in 100."""
 COORDINATES = ("log discrimination", "difficulty", "logit guessing")
+DIFFICULTY = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,10 @@ class Teachers:
         ``(n_items,)`` which of them do.
     summaries
         What the teachers' answers alone say.
+    witnesses
+        ``(n_items,)`` items with answers that don't teach yet: new ones, as those that are taught.
+    witnessed
+        What their answers say.
     features
         Of all of the scale's items; families that nobody teaches of are unknown.
     families
@@ -60,6 +69,8 @@ class Teachers:
     rows: IntArray
     teaches: BoolArray
     summaries: LikelihoodSummaries
+    witnesses: BoolArray
+    witnessed: LikelihoodSummaries
     features: ItemFeatures
     families: tuple[str, ...]
 
@@ -89,13 +100,11 @@ def find_teachers(
     at = np.array([places.get(bank.keys[row], -1) for row in rows], np.int64)
     free = free_by_model(bank)[rows]
     is_anchor = np.isin(rows, bank.positions(anchors.keys))
-    # Of a scale that tonight couldn't fit, the errors belong to estimates of another night.
-    was_fitted = any(s.fitted for s in state.scales if s.name == bank.scale_names[scale])
     counts = np.where(at >= 0, state.total_counts[at], 0)
-    estimated = (at >= 0) & was_fitted & ~is_anchor & ~state.is_anchor[at]
-    estimated &= counts >= configuration.teaching_responses
-    estimated &= (np.diagonal(state.covariance[at], axis1=1, axis2=2) > 0.0).any(axis=1)
-    known = _likelihoods(state, bank.scale_names[scale], at, estimated)
+    answered = _have_estimates(state, bank.scale_names[scale], at) & ~is_anchor
+    estimated = answered & (counts >= configuration.teaching_responses)
+    witnesses = answered & ~estimated & (counts >= WITNESS_RESPONSES)
+    known = _likelihoods(state, bank.scale_names[scale], at, estimated | witnesses)
     held = _references(bank, anchors, rows, is_anchor, free)
     teaches = estimated | is_anchor
     families = sorted({name for row in rows[teaches] if (name := bank.content_families[row])})
@@ -106,9 +115,21 @@ def find_teachers(
             np.where(estimated[:, None, None], known.precision, held.precision)[teaches],
             np.where(estimated[:, None], known.linear, held.linear)[teaches],
         ),
+        witnesses=witnesses,
+        witnessed=LikelihoodSummaries(known.precision[witnesses], known.linear[witnesses]),
         features=features_of(bank, rows, tuple(families)),
         families=tuple(families),
     )
+
+
+def _have_estimates(state: CalibrationState, scale: str, at: IntArray) -> BoolArray:
+    """Items whose estimates and errors are of this night, ``(n_items,)``.
+
+    Of a scale that it couldn't fit, the errors belong to estimates of another night.
+    """
+    was_fitted = any(found.fitted for found in state.scales if found.name == scale)
+    is_free = (np.diagonal(state.covariance[at], axis1=1, axis2=2) > 0.0).any(axis=1)
+    return np.asarray((at >= 0) & was_fitted & ~state.is_anchor[at] & is_free)
 
 
 def features_of(bank: ItemBank, rows: IntArray, families: tuple[str, ...]) -> ItemFeatures:
@@ -195,6 +216,22 @@ def with_item_priors(
             prior_mean[new], prior_sd[new] = predicted.mean, predicted.sd
 
 
+def predicted_since(learned: ScaleItemPriors, bank: ItemBank, wanted: Set[str]) -> ScaleItemPriors:
+    """Predict items that the bank was given after a fit, as a night does; by their ids."""
+    number = dict(zip(bank.scale_names, range(len(bank.scale_names)), strict=True))
+    in_scale = bank.scale_index == number.get(learned.scale, -1)
+    rows = [row for row in np.flatnonzero(in_scale) if bank.keys[row][0] in wanted]
+    at = np.array(rows, np.int64)
+    predicted = predict_items(draws_of(learned), features_of(bank, at, learned.families))
+    return replace(
+        learned,
+        keys=tuple(bank.keys[row] for row in rows),
+        mean=predicted.mean,
+        covariance=predicted.covariance,
+        teaches=np.zeros(len(rows), bool),
+    )
+
+
 def draws_of(learned: ScaleItemPriors) -> HierarchyDraws:
     """Give the draws of a stored fit as the numerics take them."""
     arrays = dict(learned.draws)
@@ -217,13 +254,31 @@ def reasons_against(
             f"the scale {scale}: the draws are worth {diagnostics['effective_draws']:.0f}, less "
             f"than {configuration.minimum_effective_draws}"
         )
-    low, high = configuration.coverage_range
-    for name, judged, covered in zip(
-        COORDINATES, diagnostics["judged"], diagnostics["covered"], strict=True
-    ):
-        if judged >= JUDGED_BY_AT_LEAST and not low <= covered <= high:
-            found.append(
-                f"the scale {scale}: {covered:.1%} of {judged} teachers lie within their 95% "
-                f"interval of {name}, not {low:.0%} to {high:.0%}"
-            )
+    found += _reasons_of_coverage(scale, "teachers", diagnostics, configuration)
+    new = diagnostics["new_items"]
+    found += _reasons_of_coverage(scale, "new items", new, configuration)
+    judges = diagnostics["judged"][DIFFICULTY] + new["judged"][DIFFICULTY]
+    if judges < JUDGED_BY_AT_LEAST:
+        found.append(
+            f"the scale {scale}: {judges} items have answers that say more of difficulty than the "
+            f"priors claim to know, less than {JUDGED_BY_AT_LEAST}: is author_difficulty a copy of "
+            "estimates?"
+        )
     return found
+
+
+def _reasons_of_coverage(
+    scale: str, who: str, judged: Mapping[str, Any], configuration: ItemPriorConfiguration
+) -> list[str]:
+    """Coverages outside their range, and further from 95% than chance takes them."""
+    low, high = configuration.coverage_range
+    return [
+        f"the scale {scale}: {covered:.1%} of {judges} {who} lie within their 95% interval of "
+        f"{name}, not {low:.0%} to {high:.0%}"
+        for name, judges, covered in zip(
+            COORDINATES, judged["judged"], judged["covered"], strict=True
+        )
+        if judges >= JUDGED_BY_AT_LEAST
+        and not low <= covered <= high
+        and not abs(covered - 0.95) <= _CHANCE * (0.95 * 0.05 / judges) ** 0.5
+    ]

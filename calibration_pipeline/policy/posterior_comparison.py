@@ -167,9 +167,13 @@ class AuditVerdict:
 def judge_audit(
     compared: Sequence[PosteriorComparison], settings: AuditConfiguration
 ) -> AuditVerdict:
-    """Judge a night's audit: by its random sample, or by all where everything is flagged."""
+    """Judge a night's audit: by its random sample, or by all where everything is flagged.
+
+    One without an item passes: a small programme is not warned every night of nothing.
+    """
     if not compared:
-        return AuditVerdict(False, float("nan"), "no item had enough answers to be audited")
+        few = "too few to judge: no item had enough answers to be audited"
+        return AuditVerdict(True, float("nan"), few)
     sample = [item for item in compared if not item.is_flagged] or list(compared)
     judged = [item for item in sample if item.is_judged]
     poor = sum(item.is_poor for item in judged)

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra bayes is not installed")
 pytest.importorskip("pyro", reason="the extra bayes is not installed")
 
+from calibration_pipeline.bayes import importance
 from calibration_pipeline.bayes.importance import Draws, draw, pareto_smoothed
 
 CENTER = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
@@ -58,6 +59,22 @@ def test_the_same_seed_gives_the_same_draws_whatever_was_drawn_before() -> None:
 
 def test_tails_that_are_missed_show_in_the_weights() -> None:
     assert draw(funnel, 10, seed=1, n_draws=10).pareto_k > 0.7
+
+
+def test_the_round_with_the_best_weights_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proposal matched to the draws before it may be a worse one."""
+    found = []
+
+    def noted(log_weights: torch.Tensor) -> tuple[torch.Tensor, float]:
+        weights, shape = pareto_smoothed(log_weights)
+        found.append(shape)
+        return weights, shape
+
+    monkeypatch.setattr(importance, "pareto_smoothed", noted)
+    said = draw(funnel, 5, seed=4, n_draws=10)
+    large = found[len(importance.ROUNDS) - 1 :]
+    assert len(large) > 2
+    assert said.pareto_k == min(large) < large[-1]
 
 
 def test_the_shape_of_a_pareto_tail_is_found() -> None:

@@ -16,6 +16,7 @@ from calibration_pipeline.irt.item_hierarchy import (
     PredictedItems,
     predict_items,
 )
+from calibration_pipeline.irt.prior_calibration import judge_calibration
 from calibration_pipeline.policy.base_priors import without_prior
 from calibration_pipeline_tests.item_families import (
     AUTHOR,
@@ -86,6 +87,7 @@ def test_without_the_errors_of_estimates_priors_are_too_wide() -> None:
     assert (found.sd.mean(axis=0) > 1.1 * priors(right()).sd.mean(axis=0))[[0, 2]].all()
 
 
+@pytest.mark.slow
 def test_without_families_b_is_known_worse() -> None:
     known = pool().features.of_items(~IS_NEW)
     alone = replace(known, family=np.full(TEACHERS, -1))
@@ -130,6 +132,53 @@ def test_families_with_few_items_shrink_to_the_whole() -> None:
     assert np.corrcoef(np.log(counts), np.log(sd))[0, 1] < -0.9
     unseen = np.sqrt(fit.draws.between.mean(axis=0)[1, 1])
     assert (sd < unseen).all()
+
+
+def few(features: ItemFeatures, n_families: int) -> HierarchyFit:
+    """Fit 150 of the teachers, of whom less is known."""
+    rows = np.arange(150)
+    found = LikelihoodSummaries(summaries().precision[rows], summaries().linear[rows])
+    return fit_hierarchy(found, features.of_items(rows), n_families, seed=2)
+
+
+KNOWN = pool().features.of_items(~IS_NEW)
+LESS_KNOWN = {
+    "no options, no families": (np.zeros(TEACHERS, int), np.full(TEACHERS, -1), 0),
+    "one family": (KNOWN.option_counts, np.zeros(TEACHERS, int), 1),
+    "each a family": (KNOWN.option_counts, np.arange(TEACHERS), TEACHERS),
+}
+
+
+@pytest.mark.parametrize(
+    "less",
+    ["no options, no families", *(pytest.param(name, marks=pytest.mark.slow)
+                                  for name in ("one family", "each a family"))],
+)  # fmt: skip
+def test_banks_that_say_less_can_be_learned_from_as_well(less: str) -> None:
+    """Where nothing tells two spreads apart, asking for both ruins the draws."""
+    options, family, n_families = LESS_KNOWN[less]
+    fit = few(replace(KNOWN, option_counts=options, family=family), n_families)
+    assert fit.pareto_k < 0.7
+    assert fit.effective_size > 200
+    new = pool().features.of_items(IS_NEW)
+    unseen = replace(new, family=np.full(NEW, -1))
+    unseen = unseen if options.any() else replace(unseen, option_counts=np.zeros(NEW, int))
+    covered = coverage(priors(fit, unseen), pool().phi[IS_NEW])
+    assert ((covered > 0.88) & (covered < 0.99)).all()
+
+
+@pytest.mark.slow
+def test_authors_that_copy_estimates_leave_nobody_to_judge_them() -> None:
+    """Their priors claim to know new items as well: `reasons_against` asks for judges of b."""
+    rows = np.arange(150)
+    known = KNOWN.of_items(rows)
+    taught = LikelihoodSummaries(summaries().precision[rows], summaries().linear[rows])
+    estimates = np.linalg.solve(taught.precision, taught.linear[..., None])[:, 1, 0]
+    for stated, can_judge in ((estimates, False), (known.author_difficulty, True)):
+        features = replace(known, author_difficulty=stated)
+        fit = fit_hierarchy(taught, features, FAMILIES, seed=2)
+        found = judge_calibration(taught, predict_items(fit.draws, features, fit.own))
+        assert (found.judged[1] > 50) == can_judge
 
 
 @pytest.mark.slow

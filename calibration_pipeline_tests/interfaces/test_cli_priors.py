@@ -19,6 +19,7 @@ FACTS = {
     "effective_draws": 310.0,
     "judged": [100, 110, 40],
     "covered": [0.95, 0.94, None],
+    "new_items": {"judged": [0, 60, 0], "covered": [None, 0.93, None]},
     "author_bias": {"mean": 0.3, "sd": 0.1},
     "author_scale": {"mean": 1.2, "sd": 0.1},
     "author_error_sd": {"mean": 0.7, "sd": 0.1},
@@ -68,5 +69,5 @@ def test_a_fit_and_its_items_are_shown(priors: Calibrate, engine: sa.Engine, run
     assert len(one[0]["covariance"]) == 3
     unknown = priors("show", "--item", "nothing")
     assert unknown.exit_code == 2
-    assert "has no prior of nothing" in unknown.stderr
+    assert "there is no prior of nothing" in unknown.stderr
     assert priors("show", 9).exit_code == 2

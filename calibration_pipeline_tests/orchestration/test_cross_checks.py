@@ -68,6 +68,38 @@ def test_a_night_without_a_version_is_said_to_be_unchecked(calibrated: Programme
     assert found["shown"]["posterior_audit"] == {"skipped": f"{night} has no fit"}
 
 
+def test_too_few_items_to_judge_warn_of_nothing(calibrated: Programme) -> None:
+    """A small programme would be warned every night, of nothing that can be mended."""
+    pytest.importorskip("py_irt", reason="the extra bayes is not installed")
+    few = calibrated.with_policy(
+        audit=replace(AUDIT, least_answers=4000), second_opinion=replace(OPINION, least_items=151)
+    )
+    found = checked(few, LAST.isoformat())
+    for name in CHECKS:
+        assert found[name].passed
+        assert "too few to judge" in str(found[name].metadata[LAST.isoformat()].value)
+    assert "fewer than 151 items" in found["shown"]["second_opinion"]["skipped"]
+
+
+def test_a_run_that_calibrates_as_well_is_kept_waiting_by_none_of_them(
+    calibrated_copy: Programme,
+) -> None:
+    """As *Materialize all* asks: it would hold the calibration's lock for minutes a night."""
+    definitions = build_definitions(calibrated_copy.settings)
+    ended = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=calibrated_copy.instance,
+        partition_key=LAST.isoformat(),
+        asset_selection=[dg.AssetKey(name) for name in ("cold_start", *cross_checks.ASSETS)],
+    )
+    assert ended.success
+    for check in ended.get_asset_check_evaluations():
+        assert check.passed
+        assert "this run also makes cold_start" in str(check.metadata[LAST.isoformat()].value)
+    for name in cross_checks.ASSETS:
+        shown = calibrated_copy.materializations(name)[LAST.isoformat()]
+        assert "materialise it by itself" in shown["skipped"]
+
+
 def test_without_the_extra_they_say_so_in_one_line_and_are_skipped(
     calibrated: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,10 +127,8 @@ def test_nothing_that_a_night_does_waits_for_them(calibrated: Programme) -> None
     asked = {key.to_user_string() for key in nightly.asset_layer.executable_asset_keys}
     assert not asked & {"posterior_audit", "second_opinion"}
     own = definitions.resolve_job_def(JOB)
-    assert {key.to_user_string() for key in own.asset_layer.executable_asset_keys} == {
-        "posterior_audit",
-        "second_opinion",
-    }
+    keys = {key.to_user_string() for key in own.asset_layer.executable_asset_keys}
+    assert keys == set(cross_checks.ASSETS)
     assert "dagster/max_retries" not in own.tags
     for asset in definitions.assets or ():
         for spec in asset.specs:

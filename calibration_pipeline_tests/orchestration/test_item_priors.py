@@ -17,6 +17,7 @@ from calibration_pipeline.orchestration.assets.item_priors import (
     item_prior_job,
     item_prior_schedule,
 )
+from calibration_pipeline.orchestration.cross_checks import inputs_of
 from calibration_pipeline.orchestration.launch import QUIET_LOG
 from calibration_pipeline.policy.item_prior_configuration import ItemPriorConfiguration
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
@@ -76,6 +77,10 @@ def test_nights_use_the_newest_accepted_priors_for_items_without_enough_answers(
     assert after.item_prior_fit == found.fit.number
     is_taught = ~after.is_anchor & (parent.total_counts < 60)
     assert 0 < is_taught.sum() < (~after.is_anchor).sum()
+    # What checks the night begins where it began.
+    read = inputs_of(own.store(), after).item_priors
+    assert read is not None
+    assert read.number == found.fit.number
     (scale,) = found.fit.scales
     assert scale.keys == after.keys
     sd = np.sqrt(np.diagonal(scale.covariance, axis1=1, axis2=2))

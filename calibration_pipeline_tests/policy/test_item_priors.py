@@ -15,6 +15,7 @@ from calibration_pipeline.policy.item_priors import (
     draws_of,
     features_of,
     find_teachers,
+    predicted_since,
     reasons_against,
     with_item_priors,
 )
@@ -38,6 +39,7 @@ GOOD: dict[str, Any] = {
     "effective_draws": 300.0,
     "judged": [100, 100, 10],
     "covered": [0.95, 0.94, 0.5],
+    "new_items": {"judged": [20, 60, 0], "covered": [0.5, 0.95, None]},
 }
 
 
@@ -71,8 +73,12 @@ def test_teachers_teach_what_their_answers_say_alone(slope: float, intercept: fl
     anchors = make_anchors(bank(), [], TRUTH)
     found = find_teachers(posteriors(slope, intercept), bank(), anchors, 0, SETTINGS)
     assert found.teaches.tolist() == [False] * 10 + [True] * 50
-    known = noisy_summaries(POOL.phi, np.random.default_rng(6), (0.2, 0.2, 0.4))
+    assert found.witnesses.tolist() == [True] * 10 + [False] * 50
     back = np.diag([1.0, 1.0 / slope, 1.0])
+    known = noisy_summaries(POOL.phi, np.random.default_rng(6), (0.2, 0.2, 0.4))
+    np.testing.assert_allclose(
+        found.witnessed.precision, back @ known.precision[:10] @ back, rtol=1e-6, atol=1e-6
+    )
     np.testing.assert_allclose(
         found.summaries.precision, back @ known.precision[10:] @ back, rtol=1e-6, atol=1e-6
     )
@@ -135,6 +141,18 @@ def test_items_without_enough_answers_are_given_their_priors() -> None:
     np.testing.assert_allclose(sd[40::2], new.sd)
 
 
+def test_a_new_items_prior_can_be_read_before_its_first_night() -> None:
+    wanted = {bank().keys[row][0] for row in (45, 50)}
+    found = predicted_since(a_fit().scales[0], bank(), wanted)
+    mean, sd = np.zeros((N, 3)), np.ones((N, 3))
+    with_item_priors(a_fit(), bank(), np.ones(N, bool), mean, sd)
+    assert found.keys == (bank().keys[45], bank().keys[50])
+    np.testing.assert_array_equal(found.mean, mean[[45, 50]])
+    np.testing.assert_allclose(np.sqrt(found.covariance[:, [0, 1, 2], [0, 1, 2]]), sd[[45, 50]])
+    elsewhere = replace(a_fit().scales[0], scale="another")
+    assert predicted_since(elsewhere, bank(), wanted).keys == ()
+
+
 def test_no_fit_and_an_unknown_scale_change_nothing() -> None:
     mean, sd = np.zeros((N, 3)), np.ones((N, 3))
     other = replace(a_fit(), scales=(replace(a_fit().scales[0], scale="another"),))
@@ -152,8 +170,17 @@ def test_no_fit_and_an_unknown_scale_change_nothing() -> None:
         ({"pareto_k": float("nan")}, "Pareto k"),
         ({"effective_draws": 49.0}, "worth 49"),
         ({"covered": [0.95, 0.85, 0.5]}, "85.0% of 100 teachers"),
-        ({"covered": [0.999, 0.94, 0.5]}, "log discrimination"),
+        ({"judged": [400, 100, 10], "covered": [0.999, 0.94, 0.5]}, "log discrimination"),
+        ({"covered": [1.0, 0.94, 0.5]}, None),  # of 100 items, by chance
         ({"judged": [100, 100, 50]}, "50.0% of 50 teachers lie within their 95% interval of logit"),
+        (
+            {"new_items": {"judged": [0, 60, 0], "covered": [None, 0.8, None]}},
+            "80.0% of 60 new items",
+        ),
+        (
+            {"judged": [100, 20, 10], "new_items": {"judged": [0, 20, 0], "covered": [None] * 3}},
+            "40 items have answers that say more of difficulty than the priors claim",
+        ),
     ],
 )
 def test_a_bad_fit_says_why_it_may_not_be_used(changes: dict[str, Any], said: str | None) -> None:

@@ -109,6 +109,8 @@ def test_an_approximation_is_judged_by_the_settings(chain: Chain) -> None:
     assert judge_audit([good] * 10, SETTINGS.audit).passed
     assert not judge_audit([good] * 8 + [moved] * 2, SETTINGS.audit).passed
     assert not judge_audit([good] * 8 + [unsure] * 2, SETTINGS.audit).passed
-    assert not judge_audit([], SETTINGS.audit).passed
+    nothing = judge_audit([], SETTINGS.audit)
+    assert nothing.passed
+    assert "too few to judge" in nothing.detail
     # A flagged item is no sample of the pool.
     assert judge_audit([good] * 8 + [replace(moved, is_flagged=True)], SETTINGS.audit).passed

@@ -3,11 +3,14 @@
 import dagster as dg
 import numpy as np
 
-from calibration_pipeline.bayes.availability import missing_extra
-from calibration_pipeline.orchestration import cross_check_metadata, metadata
+from calibration_pipeline.orchestration import cross_check_metadata
 from calibration_pipeline.orchestration.assets.common import Result
-from calibration_pipeline.orchestration.cross_checks import GROUP, inputs_of, published_state
-from calibration_pipeline.orchestration.partitions import partition_days
+from calibration_pipeline.orchestration.cross_checks import (
+    GROUP,
+    Finding,
+    check_nights,
+    inputs_of,
+)
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.posterior_audit import AuditedItem, audited_items
 from calibration_pipeline.policy.posterior_comparison import (
@@ -50,27 +53,23 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         Sampled with NUTS in Pyro, abilities integrated out given each session's other answers.
         It runs after the night, by itself, and holds nothing up.
         """
-        failed: dict[str, str] = {}
-        for night in partition_days(context):
-            state, reason = published_state(reader, night)
-            if reason := reason or missing_extra("torch", "pyro"):
-                context.log.warning(f"{night} is not audited: {reason}")
-                shown, failed[str(night)] = metadata.skipped(reason), f"not audited: {reason}"
-            elif state is not None:
-                compared, verdict = audit_night(reader, state, configuration)
-                shown = cross_check_metadata.of_audit(compared, verdict)
-                if not verdict.passed:
-                    failed[str(night)] = verdict.detail
-            context.add_asset_metadata(shown, partition_key=night.isoformat())
-        check = dg.AssetCheckResult(
-            check_name=GOOD,
-            passed=not failed,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata=failed,
+        return check_nights(
+            context,
+            reader,
+            GOOD,
+            ("torch", "pyro"),
+            lambda state: _finding(*audit_night(reader, state, configuration)),
         )
-        return dg.MaterializeResult(check_results=[check])
 
     return posterior_audit
+
+
+def _finding(compared: list[PosteriorComparison], verdict: AuditVerdict) -> Finding:
+    return Finding(
+        cross_check_metadata.of_audit(compared, verdict),
+        warning="" if verdict.passed else verdict.detail,
+        remark="" if compared else verdict.detail,
+    )
 
 
 def audit_night(

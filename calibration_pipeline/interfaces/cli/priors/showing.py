@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from calibration_pipeline.interfaces.cli.facts import print_facts
 
 if TYPE_CHECKING:
     from calibration_pipeline.records import ItemPriorFit, ScaleItemPriors
+    from calibration_pipeline.store.connection import Database
 
 COORDINATES = ("log a", "b", "logit c")
 _LIST_COLUMNS = {
@@ -34,6 +36,8 @@ _COORDINATE_COLUMNS = {
     "option_slope": "By options",
     "covered": "Covered",
     "judged": "Judged by",
+    "covered_new": "Covered, new",
+    "judged_new": "Judged by",
 }
 _ITEM_COLUMNS = {
     "item_id": "Item",
@@ -87,13 +91,15 @@ def show(number: int | None, items: tuple[str, ...], rows: int, as_json: bool) -
         if number is None and not listed:
             raise BadInputError("there are no priors yet: learn some with `calibrate priors fit`")
         fit = stored.read_item_priors(database, number or listed[0].number)
-    priors = [row for scale in fit.scales for row in _item_rows(scale)]
+        priors = [row for scale in fit.scales for row in _item_rows(scale)]
+        if missing := set(items) - {row["item_id"] for row in priors}:
+            priors += _imported_since(database, fit, missing)
     if items:
         priors = [row for row in priors if row["item_id"] in items]
         if missing := set(items) - {row["item_id"] for row in priors}:
             raise BadInputError(
-                f"number {fit.number} has no prior of {', '.join(sorted(missing))}: check the id; "
-                "an item that was imported later gets its prior from the hierarchy on the night"
+                f"there is no prior of {', '.join(sorted(missing))} in number {fit.number}, and no "
+                "such item in the bank on a scale that it is of: check the id"
             )
     if as_json:
         print_json(document_of(fit) | {"items": priors})
@@ -136,12 +142,27 @@ def print_fit(document: dict[str, Any]) -> None:
 
 def _coordinate_rows(scale: str, found: dict[str, Any]) -> list[dict[str, Any]]:
     learned = ("mean", "residual_sd", "family_sd", "option_slope")
+    # Fits of before new items were judged have none.
+    new = found.get("new_items", {"covered": [None] * 3, "judged": [0] * 3})
     return [
         {"scale": scale, "coordinate": name}
         | {column: found[column]["mean"][k] for column in learned}
         | {column: found[column][k] for column in ("covered", "judged")}
+        | {f"{column}_new": new[column][k] for column in ("covered", "judged")}
         for k, name in enumerate(COORDINATES)
     ]
+
+
+def _imported_since(
+    database: Database, fit: ItemPriorFit, wanted: set[str]
+) -> list[dict[str, Any]]:
+    from calibration_pipeline.policy.item_priors import predicted_since
+    from calibration_pipeline.store.bank import read_bank
+
+    bank = read_bank(database, date.max)
+    if wanted.isdisjoint(item_id for item_id, _ in bank.keys):
+        return []
+    return [row for scale in fit.scales for row in _item_rows(predicted_since(scale, bank, wanted))]
 
 
 def _item_rows(scale: ScaleItemPriors) -> list[dict[str, Any]]:
