@@ -113,12 +113,12 @@ class Browser:
             context.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for a module's tests.
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Start a browser; skips the test where there is none.
 
-    Not for the whole run: while Playwright is open its event loop counts as running, and what
-    calls `asyncio.run` in this thread fails.
+    While it is open Playwright's event loop counts as running in this thread, and what calls
+    `asyncio.run` there fails: run nights before, or elsewhere.
     """
     reason = "Playwright isn't installed: pip install -e '.[dev]'"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
@@ -133,6 +133,13 @@ def browser() -> Iterator[Browser]:
             yield Browser(chromium)
         finally:
             chromium.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a module, which don't run Dagster in their own process."""
+    with open_browser() as opened:
+        yield opened
 
 
 def _executable(downloaded: str) -> str:

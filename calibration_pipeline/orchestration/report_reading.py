@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.orchestration.flag_reviews import reference_state, reviews_of_night
 from calibration_pipeline.orchestration.scale_watching import watch_of_night
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -94,11 +95,13 @@ def _look_back(
     standing = flag_standing(flags, reviews, state.partition)
     drawn, _ = items_to_draw(standing, options.items_drawn)
     history = store.night_history(state.partition, drawn)
+    observed, trouble = _observed(store, state, drawn, configuration)
     return LookBack(
         evidence=ItemEvidence(
-            observed=_observed(store, state, drawn, configuration),
+            observed=observed,
             estimates=history.estimates,
             reference=reference_state(store, state.partition, configuration),
+            trouble=trouble,
         ),
         history=history,
         scale_nights=[
@@ -117,16 +120,20 @@ def _observed(
     state: CalibrationState,
     keys: Collection[ItemKey],
     configuration: CalibrationConfiguration,
-) -> Mapping[ItemKey, ObservedProportions]:
-    """Count the window's answers to some items, in the revisions that the fit read."""
+) -> tuple[Mapping[ItemKey, ObservedProportions], str]:
+    """Count the window's answers to some items, in the revisions that the fit read.
+
+    Of an old night they may be past their retention period, which costs its page no more than the
+    dots on its curves: the reason is given, too, and empty where there is none.
+    """
     if not keys:
-        return {}
+        return {}, ""
     bank = store.bank(state.partition)
+    try:
+        days = [store.day(day, store.kept_revision(day, number)) for day, number, _ in state.window]
+    except CalibrationError as error:
+        return {}, str(error)
+    left_out_from = left_out_in(store.leak_watch(state), bank)
     return observed_proportions(
-        state,
-        [store.day(day, store.kept_revision(day, revision)) for day, revision, _ in state.window],
-        bank,
-        tuple(keys),
-        configuration,
-        left_out_from=left_out_in(store.leak_watch(state), bank),
-    )
+        state, days, bank, tuple(keys), configuration, left_out_from=left_out_from
+    ), ""

@@ -32,11 +32,14 @@ class ItemEvidence:
         What the nights estimated.
     reference
         The newest accepted state whose window shares no day with tonight's; None before one.
+    trouble
+        Why the answers could not be read; empty where they could.
     """
 
     observed: Mapping[ItemKey, ObservedProportions]
     estimates: Mapping[ItemKey, Sequence[ItemEstimate]]
     reference: CalibrationState | None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def test_a_rejected_night_has_the_charts_of_what_stands(night: NightlyPage) -> N
     stopped = rejected(replace(night, look_back=look_back), "not converged")
     document = outline(render_nightly_page(stopped))
     captions = [f.find("caption")[0].text for f in document.find("figure")]
-    assert captions == ["Usable pool", "Mean standard error of ability", "Runtime by step"]
+    assert captions == ["Runtime by step"]
     assert "not converged" in document.text
 
 

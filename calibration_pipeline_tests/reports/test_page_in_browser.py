@@ -1,6 +1,5 @@
 """The nightly page in a real browser: drawn, self-contained, and readable on a phone."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from calibration_pipeline.reports.files import link_nights, write_index, write_page
 from calibration_pipeline.reports.nightly_page import render_nightly_page
 from calibration_pipeline_tests.browser import DESKTOP, PHONE, Browser, Visit, browser
-from calibration_pipeline_tests.programme import FIRST, LAST, Programme, programme_on
 from calibration_pipeline_tests.reports.nights import (
     archive,
     full_page,
@@ -133,29 +131,3 @@ def test_it_prints_without_dark_paper(browser: Browser, newest: Path) -> None:
         assert paper == "rgb(255, 255, 255)"
         assert not visit.page.get_by_role("navigation").is_visible()
         assert visit.page.pdf().startswith(b"%PDF")
-
-
-@pytest.mark.slow
-def test_the_pages_of_a_calibrated_programme(
-    calibrated_copy: Programme, browser: Browser, tmp_path: Path
-) -> None:
-    """A range run writes each night's page, with pictures; candidates are in none of them."""
-    url = calibrated_copy.settings.database_url
-    assert url is not None
-    drawing = programme_on(
-        url.get_secret_value(), calibrated_copy.settings.home, report_charts=True
-    )
-    drawing.run(FIRST, LAST, assets=("nightly_report",))
-    pages = sorted((drawing.settings.home / "reports").glob("2*.html"))
-    assert [page.stem for page in pages] == [
-        str(FIRST + timedelta(days=n)) for n in range((LAST - FIRST).days + 1)
-    ]
-    for page in pages:
-        with browser.visit(page.as_uri(), PHONE) as visit:
-            assert visit.overflow == 0
-            assert visit.problems == []
-            assert visit.requests == [page.as_uri()]
-            assert "could not be drawn" not in visit.page.content()
-    with browser.visit(pages[-1].as_uri()) as visit:
-        assert charts_drawn(visit) >= 7
-        visit.screenshot("nightly-page-of-a-programme")
