@@ -21,8 +21,8 @@ class ObservedProportions:
     answers, right
         ``(n_bins,)`` answers, and right ones among them.
     expected
-        ``(n_bins,)`` share of right answers that tonight's parameters predict. It lies flatter
-        than the curve, because abilities are not known exactly.
+        ``(n_bins,)`` share of right answers that the state's parameters predict, an anchor's
+        reference included. It lies flatter than the curve, as abilities are not known exactly.
     """
 
     ability: FloatArray

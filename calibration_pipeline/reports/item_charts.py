@@ -49,8 +49,24 @@ def curve_chart(
     observed: ObservedProportions | None,
     scaling_constant: float,
     pencil: Pencil,
+    *,
+    is_held: bool = False,
 ) -> Chart:
-    """Draw an item's response curve before and now, with the observed proportions and intervals."""
+    """Draw an item's response curve before and now, with the observed proportions and intervals.
+
+    Parameters
+    ----------
+    now, before
+        The curves; None where there is none to hold it against.
+    observed
+        The window's answers; None where there are none.
+    scaling_constant
+        D.
+    pencil
+        Draws, or doesn't.
+    is_held
+        Whether the item is held at `before`, as anchors are: then that is what is expected.
+    """
     curves = [now] if before is None else [now, before]
     said = ". ".join(curve.words for curve in curves) + "."
     rows: tuple[tuple[str, ...], ...] = ()
@@ -71,7 +87,10 @@ def curve_chart(
                 observed.ability, share, reach, fmt="o", color=INK, elinewidth=1.0,
                 label="observed, 95% interval",
             )  # fmt: skip
-            axis.plot(observed.ability, observed.expected, "x", color=MARK, label="expected there")
+            colour, label = (
+                (OTHER, "expected by the reference") if is_held else (MARK, "expected there")
+            )
+            axis.plot(observed.ability, observed.expected, "x", color=colour, label=label)
         axis.set(xlim=(-4, 4), ylim=(-0.02, 1.02))
         name_axes(axis, "ability", "share of right answers")
 

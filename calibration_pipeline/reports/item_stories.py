@@ -88,8 +88,11 @@ def item_stories(
         j, name = position[key], f"item{number}"
         now, before = _curves(state, evidence.reference, parent, j)
         charts = [
-            curve_chart(name, now, before, evidence.observed.get(key), scaling_constant, pencil)
-        ]
+            curve_chart(
+                name, now, before, evidence.observed.get(key), scaling_constant, pencil,
+                is_held=bool(state.is_anchor[j]),
+            )
+        ]  # fmt: skip
         # On nights without a fit an anchor has no shadow, and no error.
         estimates = [e for e in evidence.estimates.get(key, ()) if e.difficulty_se > 0.0]
         if estimates:

@@ -39,6 +39,12 @@ def test_the_picture_names_what_it_shows() -> None:
         assert f">{name}</text>" in svg
 
 
+def test_an_anchor_s_answers_are_held_against_its_reference() -> None:
+    svg = curve_chart("x", NOW, BEFORE, OBSERVED, 1.0, PEN, is_held=True).svg
+    assert ">expected by the reference</text>" in svg
+    assert ">expected there</text>" not in svg
+
+
 def test_a_curve_without_answers_is_drawn_too() -> None:
     chart = curve_chart("x", NOW, None, None, 1.0, PEN)
     assert chart.rows == ()
