@@ -48,7 +48,7 @@ class ReportedNight:
     @property
     def alarms(self) -> tuple[str, ...]:
         """What somebody should look at first."""
-        return tuple(filter(None, self.stated.get("alarms", "").split("; ")))
+        return tuple(self.stated.get("alarms", "").splitlines())
 
     def figure(self, name: str) -> str:
         """A whole number as people write it; a dash where the page states none."""

@@ -122,13 +122,13 @@ def night(day: date, **stated: str) -> str:
 
 def test_index_tells_verdict_version_counts_and_alarms(tmp_path: Path) -> None:
     published = {"outcome": "published", "version": "12", "answers": "15000", "refitted": "2066"}
-    told = published | {"flags": "10 2", "alarms": "Look here; 3 items &lt;there&gt;"}
+    told = published | {"flags": "10 2", "alarms": "Look here (a; b)\n3 items &lt;there&gt;"}
     write_page(tmp_path, date(2026, 3, 2), night(date(2026, 3, 2), **told))
     write_page(tmp_path, date(2026, 3, 1), night(date(2026, 3, 1), outcome="rejected", answers="x"))
     rows = outline(write_index(tmp_path).read_text(encoding="utf-8")).table("2 reported")
     assert rows[1] == [
         "2026-03-02", "✓ Published", "12", "15,000", "2,066", "10 (2 new)",
-        "Look here; 3 items <there>",
+        "Look here (a; b); 3 items <there>",
     ]  # fmt: skip
     assert rows[2] == ["2026-03-01", "✕ Rejected", "–", "–", "–", "–", "–"]
 

@@ -3,9 +3,11 @@
 import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from calibration_pipeline.reports.files import reported_nights, write_page
 from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
 from calibration_pipeline_tests.reports.html_outline import Element, outline
 from calibration_pipeline_tests.reports.nights import (
@@ -82,6 +84,34 @@ def test_more_flagged_items_than_are_drawn_are_counted(night: NightlyPage) -> No
     assert "The 1 of 2 items with open flags whose evidence is strongest" in document.text
     none = replace(night, look_back=replace(night.look_back, items_drawn=0))
     assert "Flagged items in pictures" not in render_nightly_page(none)
+
+
+def test_the_index_finds_what_it_tells_in_the_page_s_head(
+    night: NightlyPage, tmp_path: Path
+) -> None:
+    scale = replace(night.state.scales[0], converged=False)
+    drifted = replace(night.flags[0], reason="anchor_drift")
+    page = replace(
+        night,
+        state=replace(night.state, scales=(scale,)),
+        flags=[*night.flags, drifted],
+        look_back=replace(night.look_back, draws=False),
+    )
+    write_page(tmp_path, page.state.partition, render_nightly_page(page))
+    (told,) = reported_nights(tmp_path)
+    assert told.sentence.startswith("Published version 2: 22 of 30 items refitted")
+    assert (told.outcome, told.figure("version"), told.flags) == ("published", "2", "3 (3 new)")
+    assert (told.figure("answers"), told.figure("refitted")) == ("1,800", "22")
+    assert told.alarms == (
+        "The estimation of scale main did not converge",
+        "1 anchor credibly off the reference",
+    )
+    (section,) = [
+        s
+        for s in outline(render_nightly_page(page)).find("section")
+        if s.attributes["aria-labelledby"] == "alarms"
+    ]
+    assert [entry.text for entry in section.find("li")] == list(told.alarms)
 
 
 def test_without_pictures_the_same_figures_stand_in_open_tables(
