@@ -191,8 +191,7 @@ def programme_on(url: str, home: Path, **changes: Any) -> Programme:
     """A programme on a database that holds its pool and answers."""
     # Pictures take longer than these nights themselves; the tests of the reports draw them.
     options = {"first_day": FIRST - timedelta(days=1), "policy": POLICY, "report_charts": False}
-    options |= changes
-    return Programme(Settings(database_url=url, home=home, **options))
+    return Programme(Settings(database_url=url, home=home, **(options | changes)))
 
 
 def load(engine: sa.Engine, folder: Path, plan: SimulationPlan = PLAN) -> None:

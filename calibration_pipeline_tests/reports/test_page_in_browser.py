@@ -99,6 +99,7 @@ def test_it_is_readable_on_a_phone(browser: Browser, newest: Path) -> None:
         visit.screenshot("nights-phone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_text_stands_out_from_its_paper(browser: Browser, newest: Path, *, dark: bool) -> None:
     with browser.visit(newest.as_uri(), DESKTOP, dark=dark) as visit:
@@ -106,6 +107,7 @@ def test_text_stands_out_from_its_paper(browser: Browser, newest: Path, *, dark:
         assert visit.page.evaluate(measure) == []
 
 
+@pytest.mark.slow
 def test_a_reader_goes_from_night_to_night(browser: Browser, newest: Path) -> None:
     with browser.visit((newest.parent / "index.html").as_uri()) as visit:
         visit.screenshot("nights")
@@ -124,6 +126,7 @@ def test_what_is_seen_is_also_said(browser: Browser, newest: Path) -> None:
         assert "22 items are usable" in (picture.get_attribute("aria-label") or "")
 
 
+@pytest.mark.slow
 def test_it_prints_without_dark_paper(browser: Browser, newest: Path) -> None:
     with browser.visit(newest.as_uri(), DESKTOP, dark=True) as visit:
         visit.page.emulate_media(media="print")
