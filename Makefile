@@ -17,7 +17,6 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 MADE := $(VENV)/.made
 CORE := $(VENV)/.core-installed
 FULL := $(VENV)/.full-installed
-STUDIES := $(VENV)/.studies-installed
 # Numba compiles a kernel in every process that begins before another has finished compiling it.
 COMPILED := $(VENV)/.kernels-compiled
 KERNELS := $(shell grep -rl --include='*.py' '@njit' calibration_pipeline)
@@ -65,7 +64,7 @@ format: $(FULL)  ## Rewrite the code in the house format
 bench: $(FULL) $(PEERS)  ## Compare the estimator with others; BENCH_QUICK=1 leaves out the longest
 	@$(BIN)/python -m benchmarks.run $(if $(BENCH_QUICK),,--large) $(if $(ONLY),--only $(ONLY)) $(if $(LIMIT),--limit $(LIMIT))
 
-study: $(STUDIES)  ## Counting each answer once over 75 nights (half an hour); STUDY=flags for another
+study: $(CORE)  ## Counting each answer once over 75 nights (half an hour); STUDY=flags for another
 	@$(BIN)/python studies/$(or $(STUDY),seventy_five_nights).py
 
 $(MADE):
@@ -93,11 +92,6 @@ $(COMPILED): $(KERNELS) | $(FULL)
 	@echo "Compiling the numerical kernels (a minute or two the first time)"
 	@$(BIN)/python -m calibration_pipeline_tests.kernels
 	@touch $@
-
-$(STUDIES): $(REQUIREMENTS) | $(MADE)
-	@echo "Installing the pipeline and Matplotlib into $(VENV)"
-	@$(PIP) --editable '.[studies]'
-	@touch $(CORE) $@
 
 $(PEERS): benchmarks/peers.txt | $(MADE)
 	@echo "Installing the other estimators into $(PEERS_VENV)"

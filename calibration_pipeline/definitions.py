@@ -31,6 +31,7 @@ from calibration_pipeline.orchestration.cross_checks import cross_check_job, cro
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHeartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import Report, silent
 from calibration_pipeline.orchestration.partitions import daily_partitions
+from calibration_pipeline.orchestration.report_reading import ReportOptions
 from calibration_pipeline.orchestration.resources import OpenStore, build_resources
 from calibration_pipeline.orchestration.retention import retention_job, retention_schedule
 from calibration_pipeline.orchestration.schedule import nightly_job, nightly_schedule
@@ -134,6 +135,7 @@ def _put_together(
             report,
             heartbeat,
             lambda: open_dry_run_store(settings),
+            ReportOptions(settings.report_charts, settings.report_items_drawn),
         ),
     )
 

@@ -200,6 +200,8 @@ class Settings(BaseSettings):
     cross_checks
         Whether Dagster's daemon checks published nights by other means, where the extra `bayes` is
         installed.
+    report_charts, report_items_drawn
+        Whether nights' pages have pictures, and of how many flagged items at most.
     """
 
     model_config = SettingsConfigDict(
@@ -233,6 +235,8 @@ class Settings(BaseSettings):
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
     cross_checks: bool = True
+    report_charts: bool = True
+    report_items_drawn: int = Field(default=8, ge=0, le=60)
 
 
 def load_settings() -> Settings:

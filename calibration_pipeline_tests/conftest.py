@@ -2,11 +2,13 @@
 
 import os
 import signal
+import time
 
 import hypothesis
 import numba
 import pytest
 
+from calibration_pipeline_tests.browser import screenshot_folder
 from calibration_pipeline_tests.database import database_url, embedded_server, once
 
 __all__ = ["database_url", "embedded_server", "once"]
@@ -15,6 +17,7 @@ __all__ = ["database_url", "embedded_server", "once"]
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
+_BEGAN = time.time()
 _MOST_WORKERS = 5
 _LONGEST_FILES = (
     "faults/test_faults.py",
@@ -54,6 +57,14 @@ def pytest_configure() -> None:
     for ending, handler in usual.items():
         if signal.getsignal(ending) is signal.SIG_IGN:
             signal.signal(ending, handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the pictures are that this run's browser has taken."""
+    folder = screenshot_folder()
+    taken = [path for path in folder.glob("*.png") if path.stat().st_mtime >= _BEGAN]
+    if taken:
+        terminalreporter.write_line(f"{len(taken)} screenshots in {folder}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -83,6 +83,7 @@ def environment_of(settings: Settings, dagster_url: str) -> dict[str, str]:
         "CALIBRATION_FIRST_DAY": str(settings.first_day),
         # After every night of a daemon they would compute for minutes.
         "CALIBRATION_CROSS_CHECKS": "false",
+        "CALIBRATION_REPORT_CHARTS": "false",
     }
 
 
@@ -188,8 +189,9 @@ class Programme:
 
 def programme_on(url: str, home: Path, **changes: Any) -> Programme:
     """A programme on a database that holds its pool and answers."""
-    options = {"first_day": FIRST - timedelta(days=1), "policy": POLICY} | changes
-    return Programme(Settings(database_url=url, home=home, **options))
+    # Pictures take longer than these nights themselves; the tests of the reports draw them.
+    options = {"first_day": FIRST - timedelta(days=1), "policy": POLICY, "report_charts": False}
+    return Programme(Settings(database_url=url, home=home, **(options | changes)))
 
 
 def load(engine: sa.Engine, folder: Path, plan: SimulationPlan = PLAN) -> None:

@@ -19,8 +19,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DECLARED = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
 DIRECT = [Requirement(text) for texts in DECLARED for text in texts]
 HEAVY = (
-    "dagster", "numba", "numpy", "pandas", "pyarrow", "pydantic", "pyro", "rich", "scipy",
-    "sqlalchemy", "torch",
+    "dagster", "matplotlib", "numba", "numpy", "pandas", "pyarrow", "pydantic", "pyro", "rich",
+    "scipy", "sqlalchemy", "torch",
 )  # fmt: skip
 # PyTorch brings these itself on some platforms, and holds their versions itself.
 BROUGHT_BY_TORCH = ("cuda", "nvidia", "triton")

@@ -16,6 +16,7 @@ import dagster as dg
 from calibration_pipeline.orchestration.failures import see_to_failure
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import NightLog, Report, silent
+from calibration_pipeline.orchestration.report_reading import ReportOptions
 from calibration_pipeline.orchestration.retries import (
     PATIENCE_SECONDS,
     may_be_retried,
@@ -47,6 +48,7 @@ def build_resources(
     report: Report = silent,
     heartbeat: Heartbeat = no_heartbeat,
     open_reader: OpenReader | None = None,
+    report_options: ReportOptions = ReportOptions(),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
     """Resources for `dagster.Definitions`.
 
@@ -54,12 +56,15 @@ def build_resources(
     ----------
     open_reader
         Opens what cross-checks read from; None where they aren't run.
+    report_options
+        What nights' pages draw.
     """
     return {
         "store": dg.ResourceDefinition(resource_fn=_locked_store(open_store, heartbeat)),
         "configuration": dg.ResourceDefinition.hardcoded_resource(configuration),
         "heartbeat": dg.ResourceDefinition.hardcoded_resource(heartbeat),
         "report_folder": dg.ResourceDefinition.hardcoded_resource(report_folder),
+        "report_options": dg.ResourceDefinition.hardcoded_resource(report_options),
         "night_log": dg.ResourceDefinition(resource_fn=lambda _: NightLog(report)),
         "reader": dg.ResourceDefinition(resource_fn=_reading(open_reader)),
     }

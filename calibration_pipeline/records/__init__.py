@@ -55,6 +55,13 @@ from calibration_pipeline.records.leaks import (
     LeakVerdicts,
     LeakWatch,
 )
+from calibration_pipeline.records.night_history import (
+    AnchorDisplacement,
+    ItemEstimate,
+    NightFigures,
+    NightHistory,
+    ObservedProportions,
+)
 from calibration_pipeline.records.scale_watch import (
     ScaleNight,
     ScaleWatch,
@@ -79,6 +86,7 @@ __all__ = [
     "OUTCOMES",
     "PUBLISHED_NOTHING",
     "AnchorCandidate",
+    "AnchorDisplacement",
     "AnchorProposal",
     "AnchorSet",
     "AnswerCounts",
@@ -102,6 +110,7 @@ __all__ = [
     "IntArray",
     "ItemBank",
     "ItemDifference",
+    "ItemEstimate",
     "ItemKey",
     "ItemNight",
     "ItemPriorFit",
@@ -110,6 +119,9 @@ __all__ = [
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
+    "NightFigures",
+    "NightHistory",
+    "ObservedProportions",
     "Role",
     "ScaleExposure",
     "ScaleItemPriors",

@@ -23,15 +23,18 @@ from calibration_pipeline.records import (
     ScaleWatch,
     SnapshotItem,
 )
+from calibration_pipeline.reports.alarms import alarms_of_night
 from calibration_pipeline.reports.answers_found import Finding, answers_found, late_answers_line
 from calibration_pipeline.reports.changed_items import changed_items
 from calibration_pipeline.reports.flag_groups import group_flags, reason_of
 from calibration_pipeline.reports.flag_standing import FlagStanding, flag_standing
+from calibration_pipeline.reports.page_charts import LookBack, page_charts
 from calibration_pipeline.reports.pool_changes import (
     count_sources,
     first_estimates,
     graduates,
     largest_moves,
+    version_change,
 )
 from calibration_pipeline.reports.templating import counted, template_environment
 from calibration_pipeline.reports.verdict import verdict_of
@@ -76,6 +79,12 @@ class NightlyPage:
         Whether each scale still stands where it stood; empty when the fit was rejected.
     leak_delays
         Number of items by how soon a leak of theirs would be found; empty where nights don't watch.
+    previous_version
+        Number of the version that `previous` holds.
+    scaling_constant
+        D, which the discriminations are stated for.
+    look_back
+        What earlier nights left behind, and the answers to the items that are drawn.
     """
 
     day: DayRevision
@@ -93,6 +102,9 @@ class NightlyPage:
     reviews: Sequence[FlagReview] = ()
     watched: Sequence[ScaleWatch] = ()
     leak_delays: Mapping[str, int] = field(default_factory=dict)
+    previous_version: int | None = None
+    scaling_constant: float = 1.0
+    look_back: LookBack = field(default_factory=LookBack)
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,8 @@ def render_nightly_page(page: NightlyPage) -> str:
     standing = flag_standing(page.flags, page.reviews, page.state.partition)
     return template.render(
         page=page,
+        alarms=alarms_of_night(page.state, page.flags, standing.new, page.links, page.watched),
+        charts=page_charts(page, standing),
         verdict=verdict_of(page.state, page.items, standing.counts, page.findings, page.version),
         scales=_scale_rows(page),
         missing_days=missing_days(page.state, page.window_days),
@@ -169,6 +183,7 @@ def _pool(page: NightlyPage) -> dict[str, Any]:
     moves, reach = largest_moves(items, page.previous, limit=MOVES_SHOWN)
     return {
         "sources": count_sources(items),
+        "change": version_change(items, page.previous),
         "graduates": graduates(items, page.previous),
         "first_estimates": first_estimates(items, page.previous),
         "at_bound": [item for item in items if item.at_bound],

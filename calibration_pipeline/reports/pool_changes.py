@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from calibration_pipeline.records import ItemKey, SnapshotItem
 from calibration_pipeline.reports.interval_charts import (
@@ -108,3 +109,65 @@ def largest_moves(
         for (before, now), change in zip(pairs[:limit], changes, strict=True)
     )
     return moves, reach
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """What is different from the version before, in counts and medians.
+
+    Attributes
+    ----------
+    came, went
+        Items that the version before lacked, and items that this one lacks.
+    moved
+        Items in both with another difficulty.
+    graduated, became_provisional
+        Items that are trusted since this version, and that no longer are.
+    median_move
+        Median size of the difficulty's change among `moved`; NaN where none moved.
+    error_before, error_now
+        Median standard error of difficulty over the estimated items in both; NaN without any.
+    """
+
+    came: int
+    went: int
+    moved: int
+    graduated: int
+    became_provisional: int
+    median_move: float
+    error_before: float
+    error_now: float
+
+
+def version_change(
+    items: Sequence[SnapshotItem], previous: Mapping[ItemKey, SnapshotItem]
+) -> VersionChange:
+    """Compare a version with the one before it."""
+    both = [(previous[item.key], item) for item in items if item.key in previous]
+    moves = [
+        abs(now.difficulty - before.difficulty)
+        for before, now in both
+        if math.isfinite(now.difficulty - before.difficulty) and now.difficulty != before.difficulty
+    ]
+    estimated = [
+        (before.difficulty_se, now.difficulty_se)
+        for before, now in both
+        if before.source in _ESTIMATES
+        and now.source in _ESTIMATES
+        and math.isfinite(before.difficulty_se + now.difficulty_se)
+    ]
+    tracks = Counter((before.track, now.track) for before, now in both)
+    return VersionChange(
+        came=len(items) - len(both),
+        went=len(previous) - len(both),
+        moved=len(moves),
+        graduated=tracks[PROVISIONAL, TRUSTED],
+        became_provisional=tracks[TRUSTED, PROVISIONAL],
+        median_move=_median(moves),
+        error_before=_median([before for before, _ in estimated]),
+        error_now=_median([now for _, now in estimated]),
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    return median(values) if values else math.nan

@@ -12,6 +12,8 @@ from calibration_pipeline.records import (
     ColdStartItem,
     ItemKey,
     ItemProposals,
+    NightFigures,
+    NightHistory,
     ScaleExposure,
     SnapshotDraft,
     SnapshotItem,
@@ -23,6 +25,7 @@ from calibration_pipeline.store import (
     drafts,
     exposure,
     history,
+    night_history,
     publication,
     snapshots,
 )
@@ -32,6 +35,9 @@ from calibration_pipeline.store.publication import Publication
 from calibration_pipeline.store.store_base import RunContext
 
 __all__ = ["CalibrationStore", "RunContext"]
+
+NIGHTS_LOOKED_BACK = 42
+"""Six weeks: what a page shows over the nights, and less than the store keeps in memory."""
 
 
 @dataclass
@@ -134,6 +140,36 @@ class CalibrationStore(AnswerStore):
         if published.current == published.version:
             self._followed = published.version
         return published
+
+    def night_history(self, through: date, items: Collection[ItemKey]) -> NightHistory:
+        """Read what the nights up to one left behind, and what they estimated of some items."""
+        states = night_history.accepted_keys(self.engine, through, NIGHTS_LOOKED_BACK)
+        return NightHistory(
+            since=states[0][0] if states else through,
+            figures=self._night_figures(through),
+            displacements=tuple(self._cached_displacement(*key) for key in states),
+            estimates=night_history.read_estimates(self.engine, items, states),
+            seconds=night_history.read_seconds(self.engine, through, NIGHTS_LOOKED_BACK),
+            own_seconds=night_history.read_own_seconds(self.engine, through),
+        )
+
+    def _night_figures(self, through: date) -> tuple[NightFigures, ...]:
+        published = night_history.newest_versions(self.engine, through, NIGHTS_LOOKED_BACK)
+        if not published:
+            return ()
+        retired = self.retirements(through)
+        errors = night_history.ability_errors(self.engine, published[0][0], through)
+        return tuple(
+            NightFigures(
+                night,
+                version,
+                *self._cached_tracks(
+                    version, frozenset(key for key, since in retired.items() if since <= night)
+                ),
+                *errors.get(night, (0, float("nan"))),
+            )
+            for night, version in published
+        )
 
     def write_abilities(self, partition: date, version: int, found: CandidateAbilities) -> None:
         """Store a night's abilities in place of those that it had before."""

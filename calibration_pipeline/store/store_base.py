@@ -17,6 +17,7 @@ from calibration_pipeline.store import (
     extraction,
     item_priors,
     leak_watches,
+    night_history,
     runs,
     snapshots,
     states,
@@ -111,6 +112,8 @@ class StoreBase(AbstractContextManager["StoreBase"]):
         self._cached_items = keep(partial(snapshots.read_snapshot_items, self.engine))
         self._cached_bank = keep(partial(bank.read_bank, self.engine))
         self._cached_anchors = keep(partial(anchors.read_anchor_set, self.engine))
+        self._cached_tracks = keep(partial(night_history.count_tracks, self.engine))
+        self._cached_displacement = keep(partial(night_history.read_displacement, self.engine))
 
     def __enter__(self) -> Self:
         """Take the calibration lock, and take over from whoever held it before."""

@@ -111,7 +111,8 @@ def test_newly_trusted_items_are_listed(nights: list[NightlyPage]) -> None:
     ]
     assert expected
     document = render(replace(page, previous=previous))
-    assert [entry.text for entry in document.find("li")] == expected
+    (listed,) = [u for u in document.find("ul") if u.attributes.get("class") == "keys"]
+    assert [entry.text for entry in listed.find("li")] == expected
 
 
 def test_first_night_has_nothing_to_compare_with(nights: list[NightlyPage]) -> None:
