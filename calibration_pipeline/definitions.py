@@ -11,6 +11,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import SecretStr
 
+from calibration_pipeline.alerts.choosing import choose_alerts
+from calibration_pipeline.orchestration.alert_sensors import (
+    failed_runs_sensor,
+    overdue_nights_sensor,
+)
 from calibration_pipeline.orchestration.anchor_selection import anchor_selection_job
 from calibration_pipeline.orchestration.assets import (
     anchor_link,
@@ -35,11 +40,14 @@ from calibration_pipeline.orchestration.resources import OpenStore, build_resour
 from calibration_pipeline.orchestration.retention import retention_job, retention_schedule
 from calibration_pipeline.orchestration.schedule import nightly_job, nightly_schedule
 from calibration_pipeline.policy.catching_up import next_run
+from calibration_pipeline.policy.overdue import Deadlines
+from calibration_pipeline.records import Freshness
 from calibration_pipeline.settings import Settings, load_settings
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.calibration_store import CalibrationStore, RunContext
 from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
+from calibration_pipeline.store.freshness import read_freshness
 from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import pseudonym_key
 from calibration_pipeline.store.sources.choosing import choose_source
@@ -113,7 +121,10 @@ def _put_together(
     return dg.Definitions(
         assets=assets,
         jobs=[job, cleaning, anchor_selection_job(), checks, learning],
-        sensors=[cross_check_sensor(job, checks, is_on=settings.cross_checks)],
+        sensors=[
+            cross_check_sensor(job, checks, is_on=settings.cross_checks),
+            *_alert_sensors(settings),
+        ],
         schedules=[
             nightly_schedule(
                 job,
@@ -136,6 +147,21 @@ def _put_together(
             lambda: open_dry_run_store(settings),
         ),
     )
+
+
+def _alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    alerts = choose_alerts(settings.alert)
+    deadlines = Deadlines(
+        run_hour=settings.run_hour,
+        deadline_hour=settings.alert.deadline_hour,
+        timezone=ZoneInfo(settings.timezone),
+        maximum_version_age=timedelta(days=settings.alert.maximum_version_age_days),
+    )
+    ui_url = settings.alert.ui_url
+    return [
+        failed_runs_sensor(alerts, ui_url),
+        overdue_nights_sensor(alerts, lambda: _freshness(settings), deadlines, ui_url),
+    ]
 
 
 def open_store(settings: Settings, triggered_by: str, run_id: str) -> CalibrationStore:
@@ -229,6 +255,15 @@ def _newest_finished_night(settings: Settings) -> date | None:
     database = _open_database(settings)
     try:
         return newest_finished_night(database)
+    finally:
+        database.dispose()
+
+
+def _freshness(settings: Settings) -> Freshness:
+    url = _revealed(settings.database_url)
+    database = open_database(url, settings.home, read_only=True, create=False)
+    try:
+        return read_freshness(database)
     finally:
         database.dispose()
 
