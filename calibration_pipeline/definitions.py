@@ -32,6 +32,7 @@ from calibration_pipeline.orchestration.assets import (
     responses,
     second_opinion,
 )
+from calibration_pipeline.orchestration.catalogue.describing import described
 from calibration_pipeline.orchestration.cross_checks import cross_check_job, cross_check_sensor
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHeartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import Report, silent
@@ -96,7 +97,8 @@ def _put_together(
     settings: Settings, report: Report, open_run_store: OpenStore, heartbeat: Heartbeat
 ) -> dg.Definitions:
     partitions = daily_partitions(settings.first_day, settings.timezone)
-    assets = [
+    deadlines = _deadlines(settings)
+    undescribed = [
         responses.build(partitions),
         item_fits.build(partitions, settings.policy.window_days),
         item_flags.build(partitions),
@@ -111,6 +113,7 @@ def _put_together(
         second_opinion.build(partitions),
         item_priors.build(),
     ]
+    assets = described(undescribed, deadlines)
     job, checks = nightly_job(), cross_check_job()
     learning = item_priors.item_prior_job()
     cleaning = retention_job(
@@ -123,7 +126,7 @@ def _put_together(
         jobs=[job, cleaning, anchor_selection_job(), checks, learning],
         sensors=[
             cross_check_sensor(job, checks, is_on=settings.cross_checks),
-            *_alert_sensors(settings),
+            *_alert_sensors(settings, deadlines),
         ],
         schedules=[
             nightly_schedule(
@@ -149,15 +152,17 @@ def _put_together(
     )
 
 
-def _alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    alerts = choose_alerts(settings.alert)
-    deadlines = Deadlines(
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
         run_hour=settings.run_hour,
         deadline_hour=settings.alert.deadline_hour,
         timezone=ZoneInfo(settings.timezone),
         maximum_version_age=timedelta(days=settings.alert.maximum_version_age_days),
     )
-    ui_url = settings.alert.ui_url
+
+
+def _alert_sensors(settings: Settings, deadlines: Deadlines) -> list[dg.SensorDefinition]:
+    alerts, ui_url = choose_alerts(settings.alert), settings.alert.ui_url
     return [
         failed_runs_sensor(alerts, ui_url),
         overdue_nights_sensor(alerts, lambda: _freshness(settings), deadlines, ui_url),

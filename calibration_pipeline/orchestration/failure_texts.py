@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
-from dagster._utils.error import SerializableErrorInfo  # dagster doesn't export it
+from dagster_shared.error import SerializableErrorInfo  # what events hold; not exported
 
 from calibration_pipeline import errors
 
@@ -50,7 +50,7 @@ def _causes(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorIn
 
 
 def _own_names() -> frozenset[str]:
-    def below(kind: type) -> Iterator[str]:
+    def below(kind: type[Exception]) -> Iterator[str]:
         yield kind.__name__
         for child in kind.__subclasses__():
             yield from below(child)
