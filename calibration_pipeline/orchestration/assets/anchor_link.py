@@ -4,7 +4,9 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.items_to_look_at import of_left_out
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_anchors
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.orchestration.scale_watching import of_watch, watch_of_night
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -61,9 +63,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             links = link_scales(state, store.flags(state), bank, anchors, configuration)
             store.write_links(state, links)
             verdicts = watch_of_night(store, state, configuration)
-            context.add_asset_metadata(
-                {**metadata.of_links(links), **of_watch(verdicts)}, partition_key=night.isoformat()
-            )
+            shown = {**plot_anchors(state), **metadata.of_links(links), **of_left_out(links)}
+            shown = {**shown, **of_watch(verdicts)}
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
             doubted |= {f"{night} {v.scale}": "; ".join(v.reasons) for v in verdicts if v.is_alarm}
             outside |= {
                 f"{night} {link.scale}": f"slope {link.slope:.3f}, intercept {link.intercept:+.3f}"

@@ -7,7 +7,9 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.items_to_look_at import of_moved
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_version
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.audit import WrittenSnapshot, audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -95,8 +97,13 @@ def publish_night(
         shown = metadata.of_snapshot(None, written.items, findings)
         return {**shown, "draft kept": draft_id, "failed audit": why}, findings
     published = store.publish(draft_id)
-    shown = metadata.of_snapshot(published.version, written.items, findings)
-    return {**shown, **_of_publication(published)}, findings
+    shown = {
+        **metadata.of_snapshot(published.version, written.items, findings),
+        **_of_publication(published),
+        **plot_version(written.items, previous, written.scaling_constant),
+        **of_moved(written.items, previous),
+    }
+    return shown, findings
 
 
 def _read_back(store: CalibrationStore, draft_id: int) -> WrittenSnapshot:

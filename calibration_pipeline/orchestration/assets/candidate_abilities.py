@@ -6,6 +6,7 @@ import numpy as np
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_abilities
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.abilities import session_abilities
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -69,6 +70,9 @@ def _metadata(found: CandidateAbilities) -> metadata.Metadata:
         return {"dagster/row_count": 0}
     return {
         "dagster/row_count": len(found.theta),
-        "mean ability": float(found.theta.mean()),
-        "mean standard error of ability": float(np.mean(found.theta_se)),
+        "mean ability": round(float(found.theta.mean()), 4),
+        "sd of ability": round(float(found.theta.std()), 4),
+        "mean standard error of ability": round(float(np.mean(found.theta_se)), 4),
+        "answers per session": round(float(np.mean(found.response_counts)), 2),
+        **plot_abilities(found),
     }

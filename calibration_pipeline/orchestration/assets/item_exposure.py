@@ -9,6 +9,7 @@ from calibration_pipeline.orchestration.assets.common import Result, accepted_st
 from calibration_pipeline.orchestration.exposure_control import NightExposure, control_night
 from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_exposure
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.orchestration.retries import is_passing
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -114,6 +115,8 @@ def _metadata(
     days = [store.day(day, revision) for day, revision, _ in state.window]
     rates = observed_exposure(days, bank)
     return {
+        "dagster/row_count": sum(control.probability.size for control in found.controls),
+        **plot_exposure(rates),
         **exposure_metadata.of_observed(
             rates, bank, configuration.maximum_exposure_rate, found.controls
         ),

@@ -6,8 +6,10 @@ from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_readiness
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.inputs import read_night_inputs
+from calibration_pipeline.orchestration.items_to_look_at import of_misfits
 from calibration_pipeline.orchestration.leak_watching import watch_for_leaks
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_fits
 from calibration_pipeline.orchestration.partitions import (
     PREVIOUS_NIGHT,
     partition_days,
@@ -81,13 +83,23 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
                 state = accepted_in_spite(state, store.acceptance_of(state))
             store.write_state(state, watch)
             context.add_asset_metadata(
-                metadata.of_state(state, configuration), partition_key=night.isoformat()
+                of_fits(state, configuration), partition_key=night.isoformat()
             )
             states.append(state)
         ready = _readiness_check(store, states[-1], configuration)
         return dg.MaterializeResult(check_results=[*_checks(states), ready])
 
     return item_fits
+
+
+def of_fits(state: CalibrationState, configuration: CalibrationConfiguration) -> metadata.Metadata:
+    """Say what came of a fit: the plots first, then figures and tables."""
+    return {
+        "dagster/row_count": len(state.keys),
+        **plot_fits(state, configuration),
+        **metadata.of_state(state, configuration),
+        **of_misfits(state, configuration),
+    }
 
 
 def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:

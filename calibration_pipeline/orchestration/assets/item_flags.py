@@ -9,6 +9,7 @@ from calibration_pipeline.orchestration.flag_reviews import reference_state, rev
 from calibration_pipeline.orchestration.leak_metadata import of_leaks
 from calibration_pipeline.orchestration.leak_watching import leak_verdicts
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_flags
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT, raise_flags
@@ -65,7 +66,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             )  # fmt: skip
             store.write_flags(state, flags)
             reviews = reviews_of_night(store, night, configuration)
-            shown = {**metadata.of_flags(flags), **of_reviews(reviews, night)}
+            shown = {**of_reviews(reviews, night), **plot_flags(flags), **metadata.of_flags(flags)}
             if leaks:
                 store.write_leak_verdicts(state, leaks)
                 shown |= of_leaks(leaks, state.keys)

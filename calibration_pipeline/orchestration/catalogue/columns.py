@@ -7,11 +7,11 @@ import dagster as dg
 
 Unit = Literal[
     "", "theta", "per theta", "probability", "share", "standard errors", "mean square", "answers",
-    "milliseconds", "seconds", "slope", "log scale",
+    "milliseconds", "seconds", "ratio", "log scale",
 ]  # fmt: skip
 """Unit of a number; empty where it has none: names, days, flags, codes, counts of no thing.
 
-`theta` is the unit of ability, one standard deviation of the first night's candidates unless anchors
+`theta` is the unit of ability: one standard deviation of the first candidates, unless anchors
 say otherwise. `log scale` is that of φ = (log discrimination, difficulty, logit guessing).
 """
 

@@ -8,7 +8,7 @@ from calibration_pipeline.orchestration.catalogue.columns import Column
 
 Team = Literal["team:data", "team:psychometrics", "team:content"]
 Holds = Literal["personal-data", "test-secrets", "statistics"]
-"""What somebody who may see the asset gets to see: answers of people, items' parameters, or neither."""
+"""What somebody who may see the asset gets to see: people's answers, items' parameters, neither."""
 
 
 @dataclass(frozen=True)

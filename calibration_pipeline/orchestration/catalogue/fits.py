@@ -75,7 +75,7 @@ LINKS = (
     Column("scale", "text", "The sub-skill or exam that is linked."),
     Column("method", "text", "How the constants were found; docs/linking.md."),
     Column("slope", "double precision", "How much wider the night's scale is than the reference: "
-           "published difficulty = slope · b + intercept.", "slope",
+           "published difficulty = slope · b + intercept.", "ratio",
            ("item_fits.shadow_parameters", "item_flags.is_credible")),
     Column("intercept", "double precision", "How far the night's scale lies off the reference.",
            "theta", ("item_fits.shadow_parameters", "item_flags.is_credible")),
@@ -83,7 +83,7 @@ LINKS = (
     Column("anchors_left_out", "jsonb", "The others, each with its reason.",
            origins=("item_flags.reason", "item_fits.window_count")),
     Column("is_within_bounds", "boolean", "Near enough to (1, 0) for publication."),
-    Column("slope_se", "double precision", "Standard error of the slope.", "slope",
+    Column("slope_se", "double precision", "Standard error of the slope.", "ratio",
            ("item_fits.covariance",)),
     Column("intercept_se", "double precision", "Standard error of the intercept.", "theta",
            ("item_fits.covariance",)),

@@ -92,8 +92,9 @@ AUDITED = (
     Column("mean_shift", "double precision[]", "Distance of the exact mean from the Gaussian's, in "
            "posterior standard deviations.", "standard errors", (_FIT,)),
     Column("sd_ratio", "double precision[]", "The Gaussian's standard deviation over the exact "
-           "one's: 1 is right.", "slope", (_ERRORS,)),
-    Column("r_hat", "double precision", "Agreement of the sampler's chains: 1 is perfect.", "slope"),
+           "one's: 1 is right.", "ratio", (_ERRORS,)),
+    Column("r_hat", "double precision", "Agreement of the sampler's chains: 1 is perfect.",
+           "ratio"),
 )  # fmt: skip
 
 COMPARED = (
