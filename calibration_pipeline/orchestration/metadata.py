@@ -194,7 +194,9 @@ def item_name(key: tuple[str, int]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; cells can't break out of it."""
+    """A Markdown table; cells can't break out of it. Without rows it is the word 'none'."""
+    if not rows:
+        return "none"
     lines = [columns, ["---"] * len(columns), *rows]
     cells = (
         " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line)

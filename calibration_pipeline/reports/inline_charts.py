@@ -52,7 +52,7 @@ def bars(heights: Sequence[float], ends: tuple[str, str], what: str) -> str:
     if not any(heights):
         return f"No {what}."
     alt = f"{what}, {len(heights)} bars from {ends[0]} to {ends[1]}, highest {max(heights):,.0f}"
-    return _image(_bars(heights), list(ends), f"{what}, highest {max(heights):,.0f}", alt)
+    return _image(_bars(heights, gap=2), list(ends), f"{what}, highest {max(heights):,.0f}", alt)
 
 
 def curve(x: FloatArray, y: FloatArray, what: str) -> str:
@@ -69,11 +69,12 @@ def curve(x: FloatArray, y: FloatArray, what: str) -> str:
     return _image(shape, [f"{x[0]:.1f}", f"{x[-1]:.1f}"], caption, caption)
 
 
-def _bars(heights: Sequence[float]) -> str:
+def _bars(heights: Sequence[float], gap: int = 0) -> str:
     """One outline for all bars: a path of its own for each would be too long."""
     top = max(heights)
-    step = max(_WIDTH // len(heights), 1)
-    outline = "".join(f"V{_FOOT - round((_FOOT - 6) * h / top)}h{step}" for h in heights)
+    step = max(_WIDTH // len(heights) - gap, 1)
+    between = f"V{_FOOT}h{gap}" if gap else ""
+    outline = "".join(f"V{_FOOT - round((_FOOT - 6) * h / top)}h{step}{between}" for h in heights)
     return f"<path fill='#1f5f8b' d='M0,{_FOOT}{outline}V{_FOOT}z'/>"
 
 

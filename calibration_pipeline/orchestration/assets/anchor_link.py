@@ -3,7 +3,12 @@
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
 from calibration_pipeline.orchestration.items_to_look_at import of_left_out
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.night_plots import plot_anchors
@@ -74,12 +79,16 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             }
         return dg.MaterializeResult(
             check_results=[
-                dg.AssetCheckResult(check_name=WITHIN_BOUNDS, passed=not outside, metadata=outside),
+                dg.AssetCheckResult(
+                    check_name=WITHIN_BOUNDS,
+                    passed=not outside,
+                    metadata=of_check(outside, len(context.partition_keys)),
+                ),
                 dg.AssetCheckResult(
                     check_name=SCALE_HOLDS,
                     passed=not doubted,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=doubted,
+                    metadata=of_check(doubted, len(context.partition_keys)),
                 ),
             ]
         )

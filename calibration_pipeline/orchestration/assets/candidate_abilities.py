@@ -15,6 +15,8 @@ from calibration_pipeline.policy.links import published_populations
 from calibration_pipeline.records import CalibrationState, CandidateAbilities
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
+_SHARES = (5, 25, 50, 75, 95)
+
 
 def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """Build the asset over the days given."""
@@ -75,4 +77,10 @@ def _metadata(found: CandidateAbilities) -> metadata.Metadata:
         "mean standard error of ability": round(float(np.mean(found.theta_se)), 4),
         "answers per session": round(float(np.mean(found.response_counts)), 2),
         **plot_abilities(found),
+        "percentiles": dg.MetadataValue.md(
+            metadata.table(
+                ("share of sessions below", "ability"),
+                [(f"{share}%", f"{np.percentile(found.theta, share):+.2f}") for share in _SHARES],
+            )
+        ),
     }

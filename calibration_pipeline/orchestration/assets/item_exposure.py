@@ -5,7 +5,12 @@ from datetime import date
 import dagster as dg
 
 from calibration_pipeline.orchestration import exposure_metadata, metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
 from calibration_pipeline.orchestration.exposure_control import NightExposure, control_night
 from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.orchestration.night_log import NightLog
@@ -69,7 +74,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                     check_name=CONTROLLED,
                     passed=not troubles,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=troubles,
+                    metadata=of_check(troubles, len(context.partition_keys)),
                 )
             ]
         )

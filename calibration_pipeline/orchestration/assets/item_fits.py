@@ -4,7 +4,7 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_readiness
-from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset, of_check
 from calibration_pipeline.orchestration.inputs import read_night_inputs
 from calibration_pipeline.orchestration.items_to_look_at import of_misfits
 from calibration_pipeline.orchestration.leak_watching import watch_for_leaks
@@ -93,12 +93,14 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
 
 
 def of_fits(state: CalibrationState, configuration: CalibrationConfiguration) -> metadata.Metadata:
-    """Say what came of a fit: the plots first, then figures and tables."""
+    """Say what came of a fit: the verdict first, then plots, what to look at, and all figures."""
+    figures = metadata.of_state(state, configuration)
     return {
         "dagster/row_count": len(state.keys),
+        **{name: figures[name] for name in ("accepted", "reasons")},
         **plot_fits(state, configuration),
-        **metadata.of_state(state, configuration),
         **of_misfits(state, configuration),
+        **figures,
     }
 
 
@@ -112,8 +114,12 @@ def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:
     }
     rejected = {str(s.partition): "; ".join(s.reasons) for s in states if not s.is_accepted}
     return [
-        dg.AssetCheckResult(check_name=CONVERGED, passed=not stopped, metadata=stopped),
-        dg.AssetCheckResult(check_name=ACCEPTED, passed=not rejected, metadata=rejected),
+        dg.AssetCheckResult(
+            check_name=CONVERGED, passed=not stopped, metadata=of_check(stopped, len(states))
+        ),
+        dg.AssetCheckResult(
+            check_name=ACCEPTED, passed=not rejected, metadata=of_check(rejected, len(states))
+        ),
     ]
 
 

@@ -3,7 +3,12 @@
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
 from calibration_pipeline.orchestration.flag_metadata import of_reviews
 from calibration_pipeline.orchestration.flag_reviews import reference_state, reviews_of_night
 from calibration_pipeline.orchestration.leak_metadata import of_leaks
@@ -79,7 +84,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                     check_name=ANCHORS_HOLD,
                     passed=not drifted,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=drifted,
+                    metadata=of_check(drifted, len(context.partition_keys)),
                 )
             ]
         )

@@ -7,7 +7,7 @@ import dagster as dg
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_quarantine, of_remarks, of_source
-from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset, of_check
 from calibration_pipeline.orchestration.night_log import NightLog
 from calibration_pipeline.orchestration.night_plots import plot_days
 from calibration_pipeline.orchestration.partitions import partition_days
@@ -79,7 +79,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 dg.AssetCheckResult(
                     check_name=FEW_ROWS,
                     passed=not problems,
-                    metadata={str(day): reason for day, reason in problems.items()},
+                    metadata=of_check({str(d): why for d, why in problems.items()}, len(nights)),
                 )
             ]
         )

@@ -4,7 +4,7 @@ import dagster as dg
 
 from calibration_pipeline.bayes.availability import PACKAGES, missing_extra
 from calibration_pipeline.orchestration import cross_check_metadata, metadata
-from calibration_pipeline.orchestration.assets.common import Result
+from calibration_pipeline.orchestration.assets.common import Result, of_check
 from calibration_pipeline.orchestration.cross_checks import GROUP, inputs_of, published_state
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -57,7 +57,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             check_name=AGREES,
             passed=not failed,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata=failed,
+            metadata=of_check(failed, len(context.partition_keys)),
         )
         return dg.MaterializeResult(check_results=[check])
 
