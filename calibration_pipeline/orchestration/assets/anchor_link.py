@@ -48,12 +48,12 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Linking constants from the anchors that were not flagged and do not lie off the others.
+        """The constants that bring tonight's scale to that of the anchors, items held fixed.
 
-        They say how far the scale of tonight's answers is from the anchors' reference, and are
-        applied, with their errors, to every item that is not an anchor. Anchors that all moved
-        together look like a change of scale: the night's free items and candidates are watched for
-        that.
+        From the anchors that were not flagged and do not lie off the others. They say how far the
+        scale of tonight's answers is from the anchors' reference, and are applied, with their
+        errors, to every item that is not an anchor. Anchors that all moved together look like a
+        change of scale: the night's free items and candidates are watched for that.
         """
         outside: dict[str, str] = {}
         doubted: dict[str, str] = {}

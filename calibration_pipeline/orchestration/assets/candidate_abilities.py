@@ -32,9 +32,10 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """The day's sessions scored under the version just published: EAP and its error.
+        """The ability that each of the day's sessions showed, by the version just published.
 
-        Hangs off the snapshot and never holds it up. Candidates stand under a keyed hash.
+        The mean of what its answers leave possible, with its standard error. Hangs off the snapshot
+        and never holds it up. Candidates stand under a keyed hash.
         """
         for night in night_log.nights("candidate_abilities", partition_days(context)):
             state, reason = accepted_state(store, night)

@@ -66,13 +66,15 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Every item's Bayesian fit on the window, with last night's posterior as its prior.
+        """Tonight's difficulty, discrimination and guessing of every item, with their errors.
 
-        Depends on its own previous partition (the graph draws no self-loop): posterior = base
-        prior × carried information × window, so that each answer counts once. A rejected fit is
-        stored as such, unless a person has accepted exactly this result; the next night starts
-        from the newest accepted one. The day's answers are first held against last night's
-        parameters: from the onset of a suspected leak on, they are left out.
+        Estimated from the answers of the window, the last 30 days unless set otherwise. What last
+        night knew is tonight's prior, so that it depends on its own previous partition (the graph
+        draws no loop for that); each answer counts once: posterior = base prior × carried
+        information × window. A fit that isn't plausible is stored as rejected, unless a person has
+        accepted exactly this result; the next night starts from the newest accepted one. The day's
+        answers are first held against last night's parameters: from the onset of a suspected leak
+        on, they are left out.
         """
         states = []
         for night in night_log.nights("item_fits", partition_days(context)):
