@@ -42,6 +42,11 @@ query Freshness($key: AssetKeyInput!) {
   }
 }
 """
+BACKFILLS = """
+query Backfills {
+  partitionBackfillsOrError { ... on PartitionBackfills { results { id status } } }
+}
+"""
 GROUP_URL = "/locations/calibration_pipeline.definitions/asset-groups/nightly_calibration/lineage"
 
 
@@ -95,6 +100,12 @@ def opened(visit: Visit, morning: Morning, path: str, text: str | re.Pattern[str
 def told_of(morning: Morning, kind: str) -> list[dict[str, Any]]:
     """What the webhook was told of one kind."""
     return [told for told in morning.webhook.told if told["kind"] == kind]
+
+
+def ended_backfills(morning: Morning) -> list[dict[str, str]]:
+    """Backfills that are over, however they ended."""
+    found = morning.server.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
+    return [b for b in found if b["status"].startswith(("COMPLETED", "FAILED", "CANCELED"))]
 
 
 def test_the_lineage_shows_the_chain_with_its_checks(morning: Morning, browser: Browser) -> None:
@@ -161,7 +172,9 @@ def test_a_backfill_is_launched_by_clicking(morning: Morning, browser: Browser) 
         ended = "FROM calibration.runs JOIN calibration.run_outcomes USING (run_id)"
         done = f"SELECT max(partition) {ended}"
         morning.server.wait(lambda: morning.programme.scalar(done) == NIGHTS[5])
-        page = opened(visit, morning, "/runs/?tab=backfills", "Completed")
+        (backfill,) = morning.server.wait(lambda: ended_backfills(morning))
+        assert backfill["status"] == "COMPLETED_SUCCESS"
+        opened(visit, morning, f"/runs/b/{backfill['id']}", backfill["id"])
         visit.screenshot("dagster-backfill", whole=False)
         assert visit.problems == []
     versions = morning.programme.digests()[1]
