@@ -32,7 +32,7 @@ class LogSink:
 
     def __call__(self, alert: Alert) -> str:
         """Write it; a test alert is no error."""
-        LOG.log(logging.INFO if alert.kind == "test" else logging.ERROR, "%s", alert.line)
+        LOG.log(logging.WARNING if alert.kind == "test" else logging.ERROR, "%s", alert.line)
         return ""
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,7 @@ class Morning:
     programme: Programme
     server: WebServer
     webhook: Webhook
+    log: Path
 
     def url(self, path: str) -> str:
         return f"{self.server.address}{path}"
@@ -86,7 +88,7 @@ def morning(
         with running_dagster(own, dagster_url, folder, **alerts) as server:
             run = server.launch(JOB, range_tags(NIGHTS[0], NIGHTS[3], "the data lead"))
             assert server.finished(run)["status"] == "SUCCESS"
-            yield Morning(own, server, webhook)
+            yield Morning(own, server, webhook, folder / "dev.log")
         own.close()
 
 
@@ -192,6 +194,7 @@ def test_a_night_that_fails_is_told_with_a_link_to_its_run(
     assert told["url"] == morning.url(f"/runs/{run}")
     assert f"{JOB} of {night} (run {run[:8]}) failed in night_outcome" in told["text"]
     assert SECRET not in told["text"]
+    assert told["text"] in morning.log.read_text(), "the sink `log` writes where the daemon does"
     with browser.visit(told["url"]) as visit:
         visit.page.get_by_text("Failure").first.wait_for()
         visit.screenshot("dagster-failed-run", whole=False)
