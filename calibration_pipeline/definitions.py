@@ -11,6 +11,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import SecretStr
 
+from calibration_pipeline.alerts.choosing import choose_alerts
+from calibration_pipeline.orchestration.alert_sensors import (
+    failed_runs_sensor,
+    overdue_nights_sensor,
+)
 from calibration_pipeline.orchestration.anchor_selection import anchor_selection_job
 from calibration_pipeline.orchestration.assets import (
     anchor_link,
@@ -27,6 +32,7 @@ from calibration_pipeline.orchestration.assets import (
     responses,
     second_opinion,
 )
+from calibration_pipeline.orchestration.catalogue.describing import described
 from calibration_pipeline.orchestration.cross_checks import cross_check_job, cross_check_sensor
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, WatchdogHeartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import Report, silent
@@ -36,11 +42,14 @@ from calibration_pipeline.orchestration.resources import OpenStore, build_resour
 from calibration_pipeline.orchestration.retention import retention_job, retention_schedule
 from calibration_pipeline.orchestration.schedule import nightly_job, nightly_schedule
 from calibration_pipeline.policy.catching_up import next_run
+from calibration_pipeline.policy.overdue import Deadlines
+from calibration_pipeline.records import Freshness
 from calibration_pipeline.settings import Settings, load_settings
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.calibration_store import CalibrationStore, RunContext
 from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
+from calibration_pipeline.store.freshness import read_freshness
 from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import pseudonym_key
 from calibration_pipeline.store.sources.choosing import choose_source
@@ -89,7 +98,8 @@ def _put_together(
     settings: Settings, report: Report, open_run_store: OpenStore, heartbeat: Heartbeat
 ) -> dg.Definitions:
     partitions = daily_partitions(settings.first_day, settings.timezone)
-    assets = [
+    deadlines = _deadlines(settings)
+    undescribed = [
         responses.build(partitions),
         item_fits.build(partitions, settings.policy.window_days),
         item_flags.build(partitions),
@@ -104,6 +114,7 @@ def _put_together(
         second_opinion.build(partitions),
         item_priors.build(),
     ]
+    assets = described(undescribed, deadlines)
     job, checks = nightly_job(), cross_check_job()
     learning = item_priors.item_prior_job()
     cleaning = retention_job(
@@ -114,7 +125,10 @@ def _put_together(
     return dg.Definitions(
         assets=assets,
         jobs=[job, cleaning, anchor_selection_job(), checks, learning],
-        sensors=[cross_check_sensor(job, checks, is_on=settings.cross_checks)],
+        sensors=[
+            cross_check_sensor(job, checks, is_on=settings.cross_checks),
+            *_alert_sensors(settings, deadlines),
+        ],
         schedules=[
             nightly_schedule(
                 job,
@@ -138,6 +152,23 @@ def _put_together(
             ReportOptions(settings.report_charts, settings.report_items_drawn),
         ),
     )
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    return Deadlines(
+        run_hour=settings.run_hour,
+        deadline_hour=settings.alert.deadline_hour,
+        timezone=ZoneInfo(settings.timezone),
+        maximum_version_age=timedelta(days=settings.alert.maximum_version_age_days),
+    )
+
+
+def _alert_sensors(settings: Settings, deadlines: Deadlines) -> list[dg.SensorDefinition]:
+    alerts, ui_url = choose_alerts(settings.alert), settings.alert.ui_url
+    return [
+        failed_runs_sensor(alerts, ui_url),
+        overdue_nights_sensor(alerts, lambda: _freshness(settings), deadlines, ui_url),
+    ]
 
 
 def open_store(settings: Settings, triggered_by: str, run_id: str) -> CalibrationStore:
@@ -231,6 +262,15 @@ def _newest_finished_night(settings: Settings) -> date | None:
     database = _open_database(settings)
     try:
         return newest_finished_night(database)
+    finally:
+        database.dispose()
+
+
+def _freshness(settings: Settings) -> Freshness:
+    url = _revealed(settings.database_url)
+    database = open_database(url, settings.home, read_only=True, create=False)
+    try:
+        return read_freshness(database)
     finally:
         database.dispose()
 

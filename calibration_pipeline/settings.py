@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, get_origin
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -26,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from calibration_pipeline.alert_configuration import AlertConfiguration
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -33,11 +33,17 @@ from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
     SourceConfiguration,
 )
+from calibration_pipeline.web_addresses import WHAT_IS_WANTED, can_be_called
 
 _PREFIX = "CALIBRATION_"
 _DELIMITER = "__"
 _RETENTION_MARGIN_DAYS = 31
-_STRUCTURED = {"policy": "MINIMUM_RESPONSES=30", "source": "KIND=attempt", "api": "PORT=8000"}
+_STRUCTURED = {
+    "policy": "MINIMUM_RESPONSES=30",
+    "source": "KIND=attempt",
+    "api": "PORT=8000",
+    "alert": "SINKS=log,webhook",
+}
 """Settings of several fields, and how one of them is set."""
 
 
@@ -51,24 +57,9 @@ def _known_time_zone(name: str) -> str:
 
 def _web_address(url: SecretStr | None) -> SecretStr | None:
     # Its value stays out of the message: whoever knows the address can silence the watchdog.
-    if url is not None and not _can_be_called(url.get_secret_value()):
-        raise ValueError(
-            "not a web address that begins with https:// or http://, without user, password, "
-            "spaces and other special characters that aren't percent-encoded"
-        )
+    if url is not None and not can_be_called(url.get_secret_value()):
+        raise ValueError(WHAT_IS_WANTED)
     return url
-
-
-def _can_be_called(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:  # its text quotes the address
-        return False
-    is_plain = url.isascii() and url.isprintable() and " " not in url
-    is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
-    # The library that posts takes a user's name for a part of the host.
-    return is_plain and is_web and "@" not in parts.netloc
 
 
 def _a_folder(path: Path) -> Path:
@@ -191,6 +182,8 @@ class Settings(BaseSettings):
         The programme's thresholds.
     api
         Where the HTTP service listens, and what it allows.
+    alert
+        Who is told when a run failed or a night is overdue, and how.
     minimum_free_disk_mb
         Megabytes that an extraction leaves free on the archive's disk.
     retention_days
@@ -229,6 +222,9 @@ class Settings(BaseSettings):
     ] = Field(default_factory=SourceConfiguration)
     api: Annotated[ApiConfiguration, _names_of(ApiConfiguration, "API")] = Field(
         default_factory=ApiConfiguration
+    )
+    alert: Annotated[AlertConfiguration, _names_of(AlertConfiguration, "ALERT")] = Field(
+        default_factory=AlertConfiguration
     )
     minimum_free_disk_mb: int = Field(default=512, ge=0)
     # After the policy, whose window it is compared with.
@@ -293,6 +289,7 @@ def _variables() -> list[str]:
         "policy": CalibrationConfiguration,
         "source": SourceConfiguration,
         "api": ApiConfiguration,
+        "alert": AlertConfiguration,
     }
     return [name.upper() for name in Settings.model_fields] + [
         f"{name.upper()}{_DELIMITER}{field.name.upper()}"

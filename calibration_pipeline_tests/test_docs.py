@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+from calibration_pipeline.alert_configuration import AlertConfiguration
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.interfaces.cli import COMMANDS
 from calibration_pipeline.irt.configuration import EMConfiguration
@@ -111,6 +112,7 @@ def _settings_in_code() -> dict[str, str]:
     for prefix, configuration in (
         ("CALIBRATION_SOURCE__", SourceConfiguration()),
         ("CALIBRATION_API__", ApiConfiguration()),
+        ("CALIBRATION_ALERT__", AlertConfiguration()),
         ("CALIBRATION_POLICY__", CalibrationConfiguration()),
         ("CALIBRATION_POLICY__ANCHORS__", AnchorConfiguration()),
         ("CALIBRATION_POLICY__FLAGS__", FlagConfiguration()),

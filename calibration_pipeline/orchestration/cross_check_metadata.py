@@ -29,6 +29,7 @@ def of_audit(compared: Sequence[PosteriorComparison], verdict: AuditVerdict) -> 
     """Every audited item's comparison in figures; the worst ones in a table and a chart."""
     worst = sorted(compared, key=lambda item: (not item.is_poor, -item.worst))
     shown: dict[str, dg.MetadataValue[str] | str | int | float] = {
+        "dagster/row_count": len(compared),
         "items audited": len(compared),
         "flagged items audited": sum(item.is_flagged for item in compared),
         "poorly approximated": sum(item.is_poor for item in compared),
@@ -60,6 +61,7 @@ def of_agreement(found: Agreement, names: Sequence[ItemKey], sampled: int) -> Me
     difference = found.difference
     most = np.argsort(-np.abs(difference), kind="stable")[:ROWS]
     return {
+        "dagster/row_count": len(found.items),
         "items compared": len(found.items),
         "answers in the sample": sampled,
         "correlation of difficulties": round(found.correlation, 4),

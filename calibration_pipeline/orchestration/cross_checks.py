@@ -115,11 +115,13 @@ def check_nights(
     for night, finding in found.items():
         context.add_asset_metadata(finding.shown, partition_key=night.isoformat())
     said = {str(night): finding.warning or finding.remark for night, finding in found.items()}
+    failures = sum(bool(finding.warning) for finding in found.values())
+    counts = {"nights judged": len(found), "failures": failures}
     result = dg.AssetCheckResult(
         check_name=check,
-        passed=not any(finding.warning for finding in found.values()),
+        passed=not failures,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={night: words for night, words in said.items() if words},
+        metadata=counts | {night: words for night, words in said.items() if words},
     )
     return dg.MaterializeResult(check_results=[result])
 

@@ -22,7 +22,7 @@ def of_observed(
     foretold = _foretold(controls)
     most = np.argsort(-rates, kind="stable")[:ROWS]
     return {
-        "highest exposure rate": float(rates.max(initial=0.0)),
+        "highest exposure rate": round(float(rates.max(initial=0.0)), 4),
         f"items above {limit:.0%}": int((rates > limit).sum()),
         "items never seen": int((rates == 0).sum()),
         "most seen items": dg.MetadataValue.md(

@@ -4,10 +4,7 @@ A programme that has stopped can't say so. A watchdog outside expects a message 
 raises the alarm when none comes, or when the message says that a night published nothing.
 """
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from calibration_pipeline.alerts.posting import post_json
 from calibration_pipeline.errors import CalibrationError
 from calibration_pipeline.records import PUBLISHED_NOTHING
 from calibration_pipeline.store.private_files import private_file
@@ -122,17 +120,7 @@ def _write(folder: Path, body: bytes) -> str:
 
 def _post(url: str, body: bytes) -> str:
     """Post a body, twice if need be; say why it failed, without the URL and its secret."""
-    request = urllib.request.Request(  # noqa: S310 - the settings let http and https through
-        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
-    )
-    reason = ""
-    for _ in range(TRIES):
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - as above
-                return ""
-        except urllib.error.HTTPError as error:
-            reason = f"it answered {error.code}"
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            cause = error.reason if isinstance(error, urllib.error.URLError) else error
-            reason = type(cause).__name__
+    reason = post_json(url, body, timeout_seconds=TIMEOUT_SECONDS, tries=TRIES)
+    if not reason:
+        return ""
     return f"the watchdog of CALIBRATION_HEARTBEAT_URL was not told, in {TRIES} tries: {reason}"

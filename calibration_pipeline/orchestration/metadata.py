@@ -105,6 +105,7 @@ def of_flags(flags: Sequence[Flag]) -> Metadata:
     credible = [flag for flag in flags if flag.is_credible]
     worst = sorted(flags, key=lambda flag: -abs(flag.z))[:ROWS]
     return {
+        "dagster/row_count": len(flags),
         "flags": len(flags),
         "credible flags": len(credible),
         "by reason": dg.MetadataValue.md(
@@ -118,12 +119,18 @@ def of_flags(flags: Sequence[Flag]) -> Metadata:
         ),
         "items to look at": dg.MetadataValue.md(
             table(
-                ("item", "reason", "z", "credible", "what"),
+                ("item", "reason", "value", "z", "credible"),
                 [
-                    (item_name(f.key), f.reason, f"{f.z:.1f}", "yes" if f.is_credible else "no",
-                     f.explanation)
+                    (item_name(f.key), f.reason, f"{f.value:.2f}", f"{f.z:.1f}",
+                     "yes" if f.is_credible else "no")
                     for f in worst
                 ],
+            )
+        ),
+        "what they show": dg.MetadataValue.md(
+            table(
+                ("item", "reason", "what"),
+                [(item_name(f.key), f.reason, f.explanation) for f in worst],
             )
         ),
     }  # fmt: skip
@@ -138,6 +145,7 @@ def of_links(links: Sequence[ScaleLink]) -> Metadata:
         for reason in link.anchors_left_out.values()
     )
     return {
+        "dagster/row_count": len(links),
         "slope": _rounded(first.slope if first else 1.0),
         "intercept": _rounded(first.intercept if first else 0.0),
         "slope se": _rounded(first.slope_se if first else 0.0),
@@ -186,7 +194,9 @@ def item_name(key: tuple[str, int]) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; cells can't break out of it."""
+    """A Markdown table; cells can't break out of it. Without rows it is the word 'none'."""
+    if not rows:
+        return "none"
     lines = [columns, ["---"] * len(columns), *rows]
     cells = (
         " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line)

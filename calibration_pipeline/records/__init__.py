@@ -43,6 +43,7 @@ from calibration_pipeline.records.flags import (
     FlagReview,
     ItemNight,
 )
+from calibration_pipeline.records.freshness import Freshness
 from calibration_pipeline.records.item_priors import (
     ItemPriorFit,
     ScaleItemPriors,
@@ -106,6 +107,7 @@ __all__ = [
     "FlagNight",
     "FlagReview",
     "FloatArray",
+    "Freshness",
     "GroupPopulation",
     "IntArray",
     "ItemBank",

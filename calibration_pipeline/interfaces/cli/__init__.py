@@ -59,6 +59,9 @@ COMMANDS = {
     ),
     "api": CommandEntry(f"{_HERE}.api:api", "Serve versions, flags and calibrations over HTTP."),
     "tokens": CommandEntry(f"{_HERE}.tokens:tokens", "Who may call the HTTP service."),
+    "alerts": CommandEntry(
+        f"{_HERE}.alerts:alerts", "Who is told of failed runs and overdue nights."
+    ),
     "ui": CommandEntry(f"{_HERE}.ui:ui", "Open Dagster's web interface on this machine."),
 }
 

@@ -3,8 +3,15 @@
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
+from calibration_pipeline.orchestration.items_to_look_at import of_left_out
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_anchors
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.orchestration.scale_watching import of_watch, watch_of_night
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -41,12 +48,12 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Linking constants from the anchors that were not flagged and do not lie off the others.
+        """The constants that bring tonight's scale to that of the anchors, items held fixed.
 
-        They say how far the scale of tonight's answers is from the anchors' reference, and are
-        applied, with their errors, to every item that is not an anchor. Anchors that all moved
-        together look like a change of scale: the night's free items and candidates are watched for
-        that.
+        From the anchors that were not flagged and do not lie off the others. They say how far the
+        scale of tonight's answers is from the anchors' reference, and are applied, with their
+        errors, to every item that is not an anchor. Anchors that all moved together look like a
+        change of scale: the night's free items and candidates are watched for that.
         """
         outside: dict[str, str] = {}
         doubted: dict[str, str] = {}
@@ -61,9 +68,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             links = link_scales(state, store.flags(state), bank, anchors, configuration)
             store.write_links(state, links)
             verdicts = watch_of_night(store, state, configuration)
-            context.add_asset_metadata(
-                {**metadata.of_links(links), **of_watch(verdicts)}, partition_key=night.isoformat()
-            )
+            shown = {**plot_anchors(state), **metadata.of_links(links), **of_left_out(links)}
+            shown = {**shown, **of_watch(verdicts)}
+            context.add_asset_metadata(shown, partition_key=night.isoformat())
             doubted |= {f"{night} {v.scale}": "; ".join(v.reasons) for v in verdicts if v.is_alarm}
             outside |= {
                 f"{night} {link.scale}": f"slope {link.slope:.3f}, intercept {link.intercept:+.3f}"
@@ -72,12 +79,16 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             }
         return dg.MaterializeResult(
             check_results=[
-                dg.AssetCheckResult(check_name=WITHIN_BOUNDS, passed=not outside, metadata=outside),
+                dg.AssetCheckResult(
+                    check_name=WITHIN_BOUNDS,
+                    passed=not outside,
+                    metadata=of_check(outside, len(context.partition_keys)),
+                ),
                 dg.AssetCheckResult(
                     check_name=SCALE_HOLDS,
                     passed=not doubted,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=doubted,
+                    metadata=of_check(doubted, len(context.partition_keys)),
                 ),
             ]
         )

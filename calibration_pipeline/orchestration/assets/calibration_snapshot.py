@@ -6,8 +6,15 @@ from datetime import date, timedelta
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
+from calibration_pipeline.orchestration.items_to_look_at import of_moved
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_version
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.audit import WrittenSnapshot, audit_snapshot
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -67,7 +74,11 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 failed[str(night)] = why
         return dg.MaterializeResult(
             check_results=[
-                dg.AssetCheckResult(check_name=AUDITED, passed=not failed, metadata=failed)
+                dg.AssetCheckResult(
+                    check_name=AUDITED,
+                    passed=not failed,
+                    metadata=of_check(failed, len(context.partition_keys)),
+                )
             ]
         )
 
@@ -95,8 +106,14 @@ def publish_night(
         shown = metadata.of_snapshot(None, written.items, findings)
         return {**shown, "draft kept": draft_id, "failed audit": why}, findings
     published = store.publish(draft_id)
-    shown = metadata.of_snapshot(published.version, written.items, findings)
-    return {**shown, **_of_publication(published)}, findings
+    shown = {
+        "version": published.version,
+        **_of_publication(published),
+        **plot_version(written.items, previous, written.scaling_constant),
+        **of_moved(written.items, previous),
+        **metadata.of_snapshot(published.version, written.items, findings),
+    }
+    return shown, findings
 
 
 def _read_back(store: CalibrationStore, draft_id: int) -> WrittenSnapshot:

@@ -6,6 +6,7 @@ import numpy as np
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_abilities
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.abilities import session_abilities
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -13,6 +14,8 @@ from calibration_pipeline.policy.leak_watch import left_out_in
 from calibration_pipeline.policy.links import published_populations
 from calibration_pipeline.records import CalibrationState, CandidateAbilities
 from calibration_pipeline.store.calibration_store import CalibrationStore
+
+_SHARES = (5, 25, 50, 75, 95)
 
 
 def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -29,9 +32,10 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """The day's sessions scored under the version just published: EAP and its error.
+        """The ability that each of the day's sessions showed, by the version just published.
 
-        Hangs off the snapshot and never holds it up. Candidates stand under a keyed hash.
+        The mean of what its answers leave possible, with its standard error. Hangs off the snapshot
+        and never holds it up. Candidates stand under a keyed hash.
         """
         for night in night_log.nights("candidate_abilities", partition_days(context)):
             state, reason = accepted_state(store, night)
@@ -69,6 +73,15 @@ def _metadata(found: CandidateAbilities) -> metadata.Metadata:
         return {"dagster/row_count": 0}
     return {
         "dagster/row_count": len(found.theta),
-        "mean ability": float(found.theta.mean()),
-        "mean standard error of ability": float(np.mean(found.theta_se)),
+        "mean ability": round(float(found.theta.mean()), 4),
+        "sd of ability": round(float(found.theta.std()), 4),
+        "mean standard error of ability": round(float(np.mean(found.theta_se)), 4),
+        "answers per session": round(float(np.mean(found.response_counts)), 2),
+        **plot_abilities(found),
+        "percentiles": dg.MetadataValue.md(
+            metadata.table(
+                ("share of sessions below", "ability"),
+                [(f"{share}%", f"{np.percentile(found.theta, share):+.2f}") for share in _SHARES],
+            )
+        ),
     }

@@ -7,6 +7,7 @@ import dagster as dg
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_cold_start
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.cold_start import cold_start_items
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -57,6 +58,7 @@ def _metadata(items: Sequence[ColdStartItem]) -> metadata.Metadata:
         "items without answers": sum(item.total_count == 0 for item in items),
         "answers needed in all": sum(item.answers_needed or 0 for item in known),
         "items that need more than is planned for": len(items) - len(known),
+        **plot_cold_start(items),
         "nearest": dg.MetadataValue.md(
             metadata.table(
                 ("item", "answers", "se of b", "needed", "in nine of ten", "unaimed", "show to"),

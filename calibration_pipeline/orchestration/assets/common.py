@@ -1,6 +1,6 @@
 """What the assets have in common: their place in the house, and when a night is skipped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import wraps
 from typing import Any
@@ -56,6 +56,11 @@ def _noting_failures(step: Callable[..., Result]) -> Callable[..., Result]:
             raise
 
     return noting_failures
+
+
+def of_check(failed: Mapping[str, str], nights: int) -> dict[str, str | int]:
+    """Metadata of a check over the nights of a run: counts that plot, then what failed and why."""
+    return {"nights judged": nights, "failures": len(failed), **failed}
 
 
 def accepted_state(store: CalibrationStore, night: date) -> tuple[CalibrationState | None, str]:

@@ -5,10 +5,16 @@ from datetime import date
 import dagster as dg
 
 from calibration_pipeline.orchestration import exposure_metadata, metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
 from calibration_pipeline.orchestration.exposure_control import NightExposure, control_night
 from calibration_pipeline.orchestration.failures import in_one_line
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_exposure
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.orchestration.retries import is_passing
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -68,7 +74,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                     check_name=CONTROLLED,
                     passed=not troubles,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=troubles,
+                    metadata=of_check(troubles, len(context.partition_keys)),
                 )
             ]
         )
@@ -114,6 +120,8 @@ def _metadata(
     days = [store.day(day, revision) for day, revision, _ in state.window]
     rates = observed_exposure(days, bank)
     return {
+        "dagster/row_count": sum(control.probability.size for control in found.controls),
+        **plot_exposure(rates),
         **exposure_metadata.of_observed(
             rates, bank, configuration.maximum_exposure_rate, found.controls
         ),

@@ -4,10 +4,12 @@ import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_readiness
-from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset, of_check
 from calibration_pipeline.orchestration.inputs import read_night_inputs
+from calibration_pipeline.orchestration.items_to_look_at import of_misfits
 from calibration_pipeline.orchestration.leak_watching import watch_for_leaks
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_fits
 from calibration_pipeline.orchestration.partitions import (
     PREVIOUS_NIGHT,
     partition_days,
@@ -64,13 +66,15 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
     ) -> Result:
-        """Every item's Bayesian fit on the window, with last night's posterior as its prior.
+        """Tonight's difficulty, discrimination and guessing of every item, with their errors.
 
-        Depends on its own previous partition (the graph draws no self-loop): posterior = base
-        prior × carried information × window, so that each answer counts once. A rejected fit is
-        stored as such, unless a person has accepted exactly this result; the next night starts
-        from the newest accepted one. The day's answers are first held against last night's
-        parameters: from the onset of a suspected leak on, they are left out.
+        Estimated from the answers of the window, the last 30 days unless set otherwise. What last
+        night knew is tonight's prior, so that it depends on its own previous partition (the graph
+        draws no loop for that); each answer counts once: posterior = base prior × carried
+        information × window. A fit that isn't plausible is stored as rejected, unless a person has
+        accepted exactly this result; the next night starts from the newest accepted one. The day's
+        answers are first held against last night's parameters: from the onset of a suspected leak
+        on, they are left out.
         """
         states = []
         for night in night_log.nights("item_fits", partition_days(context)):
@@ -81,13 +85,25 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
                 state = accepted_in_spite(state, store.acceptance_of(state))
             store.write_state(state, watch)
             context.add_asset_metadata(
-                metadata.of_state(state, configuration), partition_key=night.isoformat()
+                of_fits(state, configuration), partition_key=night.isoformat()
             )
             states.append(state)
         ready = _readiness_check(store, states[-1], configuration)
         return dg.MaterializeResult(check_results=[*_checks(states), ready])
 
     return item_fits
+
+
+def of_fits(state: CalibrationState, configuration: CalibrationConfiguration) -> metadata.Metadata:
+    """Say what came of a fit: the verdict first, then plots, what to look at, and all figures."""
+    figures = metadata.of_state(state, configuration)
+    return {
+        "dagster/row_count": len(state.keys),
+        **{name: figures[name] for name in ("accepted", "reasons")},
+        **plot_fits(state, configuration),
+        **of_misfits(state, configuration),
+        **figures,
+    }
 
 
 def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:
@@ -100,8 +116,12 @@ def _checks(states: list[CalibrationState]) -> list[dg.AssetCheckResult]:
     }
     rejected = {str(s.partition): "; ".join(s.reasons) for s in states if not s.is_accepted}
     return [
-        dg.AssetCheckResult(check_name=CONVERGED, passed=not stopped, metadata=stopped),
-        dg.AssetCheckResult(check_name=ACCEPTED, passed=not rejected, metadata=rejected),
+        dg.AssetCheckResult(
+            check_name=CONVERGED, passed=not stopped, metadata=of_check(stopped, len(states))
+        ),
+        dg.AssetCheckResult(
+            check_name=ACCEPTED, passed=not rejected, metadata=of_check(rejected, len(states))
+        ),
     ]
 
 

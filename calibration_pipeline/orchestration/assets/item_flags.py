@@ -3,12 +3,18 @@
 import dagster as dg
 
 from calibration_pipeline.orchestration import metadata
-from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
+from calibration_pipeline.orchestration.assets.common import (
+    Result,
+    accepted_state,
+    chain_asset,
+    of_check,
+)
 from calibration_pipeline.orchestration.flag_metadata import of_reviews
 from calibration_pipeline.orchestration.flag_reviews import reference_state, reviews_of_night
 from calibration_pipeline.orchestration.leak_metadata import of_leaks
 from calibration_pipeline.orchestration.leak_watching import leak_verdicts
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_flags
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.flags import ANCHOR_DRIFT, raise_flags
@@ -65,7 +71,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             )  # fmt: skip
             store.write_flags(state, flags)
             reviews = reviews_of_night(store, night, configuration)
-            shown = {**metadata.of_flags(flags), **of_reviews(reviews, night)}
+            shown = {**of_reviews(reviews, night), **plot_flags(flags), **metadata.of_flags(flags)}
             if leaks:
                 store.write_leak_verdicts(state, leaks)
                 shown |= of_leaks(leaks, state.keys)
@@ -78,7 +84,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                     check_name=ANCHORS_HOLD,
                     passed=not drifted,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=drifted,
+                    metadata=of_check(drifted, len(context.partition_keys)),
                 )
             ]
         )

@@ -1,9 +1,11 @@
 """Asset `night_outcome`: the last step, which fails a run that has something to say."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
 
+from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.calibration_snapshot import failed_rules
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset
 from calibration_pipeline.orchestration.flag_reviews import reviews_of_night
@@ -53,8 +55,8 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             store.close_run(
                 night, outcome, counts=counts, timings=night_log.timings[night], reason=reason
             )
-            shown = {"outcome": outcome, "reason": reason or "none", **counts}
-            shown |= stale_metadata(staleness, night)
+            shown = {"outcome": outcome, "reason": reason or "none", **readable(counts)}
+            shown |= {**stale_metadata(staleness, night), **of_timings(night_log.timings[night])}
             context.add_asset_metadata(shown, partition_key=night.isoformat())
             beats.append(_beat(store, night, outcome, counts.get("version")))
             if not beats[-1].is_well:
@@ -72,6 +74,23 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         return dg.MaterializeResult()
 
     return night_outcome
+
+
+def readable(counts: Mapping[str, int]) -> metadata.Metadata:
+    """Name a night's counts as all other metadata are named."""
+    return {name.replace("_", " "): count for name, count in counts.items()}
+
+
+def of_timings(seconds: Mapping[str, float]) -> metadata.Metadata:
+    """Say how long a night's steps took: sums that plot, and each step, the longest first."""
+    by_length = sorted(seconds.items(), key=lambda step: -step[1])
+    rows = [(step, f"{taken:.1f}") for step, taken in by_length]
+    return {
+        "dagster/row_count": 1,
+        "seconds in all": round(sum(seconds.values()), 1),
+        **{f"seconds in {step}": round(taken, 2) for step, taken in seconds.items()},
+        "seconds by step": dg.MetadataValue.md(metadata.table(("step", "seconds"), rows)),
+    }
 
 
 def _beat(store: CalibrationStore, night: date, outcome: str, version: int | None) -> Beat:

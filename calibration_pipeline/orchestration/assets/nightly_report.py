@@ -15,7 +15,7 @@ from calibration_pipeline.orchestration.report_reading import (
 )
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.reports.files import link_nights, write_index, write_page
-from calibration_pipeline.reports.nightly_page import render_nightly_page
+from calibration_pipeline.reports.nightly_page import NightlyPage, render_nightly_page
 from calibration_pipeline.store.calibration_store import CalibrationStore
 
 
@@ -52,10 +52,23 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 seconds = NightSeconds.of_night(night_log.timings, night)
                 page = read_page(store, state, configuration, report_options, seconds)
                 path = write_page(report_folder, night, render_nightly_page(page))
-                shown = {"page": dg.MetadataValue.path(path)}
+                size = round(path.stat().st_size / 1024, 1)
+                shown = {"page": dg.MetadataValue.path(path), "kilobytes": size, **told(page)}
             context.add_asset_metadata(shown, partition_key=night.isoformat())
         link_nights(report_folder, nights)
         write_index(report_folder)
         return dg.MaterializeResult()
 
     return nightly_report
+
+
+def told(page: NightlyPage) -> metadata.Metadata:
+    """Say what a page tells, and the command that opens the flags it shows."""
+    figures = [
+        ("version", "none published" if page.version is None else page.version),
+        ("fit", "accepted" if page.state.is_accepted else "rejected"),
+        ("responses of the day", f"{page.day.response_count:,}"),
+        ("flags", f"{sum(flag.is_credible for flag in page.flags)} credible of {len(page.flags)}"),
+        ("audit", f"{sum(not rule.passed for rule in page.findings)} rules failed"),
+    ]
+    return {"on the page": dg.MetadataValue.md(metadata.table(("what", "how"), figures))}

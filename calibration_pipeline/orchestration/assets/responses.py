@@ -7,8 +7,9 @@ import dagster as dg
 from calibration_pipeline.errors import NightBlockedError
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_quarantine, of_remarks, of_source
-from calibration_pipeline.orchestration.assets.common import Result, chain_asset
+from calibration_pipeline.orchestration.assets.common import Result, chain_asset, of_check
 from calibration_pipeline.orchestration.night_log import NightLog
+from calibration_pipeline.orchestration.night_plots import plot_days
 from calibration_pipeline.orchestration.partitions import partition_days
 from calibration_pipeline.policy.answer_remarks import answer_remarks
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
@@ -64,7 +65,9 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             revision = store.extract_day(day, refresh=config.refresh)
             window = store.archived_days(window_days(day, configuration.window_days))
             night_log.remarks[day] = answer_remarks(day, window, rows_ahead, configuration)
-            shown = {**of_day(store, revision), **late, **of_remarks(night_log.remarks[day])}
+            plot = plot_days(window_days(day, configuration.window_days), window)
+            remarks = of_remarks(night_log.remarks[day])
+            shown = {**remarks, **plot, **of_day(store, revision), **late}
             context.add_asset_metadata(shown, partition_key=day.isoformat())
             if reason := too_many_bad_rows(revision, configuration):
                 problems[day] = reason
@@ -76,7 +79,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 dg.AssetCheckResult(
                     check_name=FEW_ROWS,
                     passed=not problems,
-                    metadata={str(day): reason for day, reason in problems.items()},
+                    metadata=of_check({str(d): why for d, why in problems.items()}, len(nights)),
                 )
             ]
         )

@@ -1,0 +1,1 @@
+"""Alerts: what they say, and how they get to people."""
