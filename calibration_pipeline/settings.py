@@ -71,6 +71,24 @@ def _can_be_called(url: str) -> bool:
     return is_plain and is_web and "@" not in parts.netloc
 
 
+def _an_archive(place: str | None) -> str | None:
+    """Make a folder absolute, as the home is; refuse a URL that holds more than an address."""
+    if place is None or "://" not in place:
+        return None if place is None else str(_a_folder(Path(place)))
+    parts = urlsplit(place)
+    # Its value stays out of the message: it may hold a key, which belongs into the environment.
+    if "@" in parts.netloc or parts.query or parts.fragment or ":" in parts.netloc:
+        raise ValueError(
+            "a URL with a user, a key or options: give the bucket and the prefix alone, as in "
+            "s3://bucket/prefix, and the credentials in the variables of the store's own library"
+        )
+    if not parts.netloc and parts.scheme not in ("file", "local"):
+        raise ValueError("a URL without a bucket: write it as in s3://bucket/prefix")
+    if "::" in place or not place.isprintable() or " " in place:
+        raise ValueError("no plain URL: write it as in s3://bucket/prefix")
+    return place.rstrip("/")
+
+
 def _a_folder(path: Path) -> Path:
     """Make the path absolute; refuse one where a file stands in the way."""
     home = path.expanduser().absolute()
@@ -174,6 +192,8 @@ class Settings(BaseSettings):
         The PostgreSQL that holds Dagster's own tables; unset, `database_url`, or the embedded one.
     home
         Folder of everything kept on disk; relative to the current folder.
+    archive
+        Folder of the archived days, or the URL of a bucket and prefix; unset, a folder in `home`.
     timezone
         IANA name of the time zone in which a day begins and the schedule runs.
     first_day
@@ -214,6 +234,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_a_folder)] = Field(
         default=Path(".calibration"), validate_default=True
     )
+    archive: Annotated[str | None, AfterValidator(_an_archive)] = None
     timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Europe/Zurich"
     first_day: date = date(2026, 1, 1)
     run_hour: int = Field(default=4, ge=0, le=23)
@@ -233,6 +254,11 @@ class Settings(BaseSettings):
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
     cross_checks: bool = True
+
+    @property
+    def archive_place(self) -> str:
+        """The folder of the archived days, or the URL under which they are."""
+        return self.archive or str(self.home / "archive")
 
 
 def load_settings() -> Settings:
