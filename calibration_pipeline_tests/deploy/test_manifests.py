@@ -28,7 +28,9 @@ OLDEST, NEWEST = "1.30", "1.34"
 """Kubernetes versions between which the manifests are to be valid."""
 SETTINGS = document(DEPLOY / "kubernetes" / "settings.yaml")["data"]
 EXAMPLES = {
-    "database-url": "postgresql://calibration@db/exams",
+    "owner-database-url": "postgresql://owner@db/exams",
+    "database-url": "postgresql://nightly@db/exams",
+    "dagster-database-url": "postgresql://nightly@db/dagster",
     "api-database-url": "postgresql://api@db/exams",
     "source-database-url": "postgresql://reader@lms/answers",
     "pseudonym-key": "0" * 64,

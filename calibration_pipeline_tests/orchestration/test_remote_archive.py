@@ -37,6 +37,7 @@ def test_a_night_on_s3_is_the_night_on_a_folder(remote: Programme, calibrated: P
     assert recorded(remote) == set(archive.location.names())
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_publishes_nothing_and_the_next_night_is_fine(
     remote: Programme, calibrated: Programme, s3_wire: Wire
 ) -> None:

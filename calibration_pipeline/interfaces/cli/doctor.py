@@ -36,10 +36,10 @@ def doctor(as_json: bool) -> None:
 
     Compares what is installed with what the project is tested with, tries the machine, and twice
     fits simulated answers whose truth is known: with one thread and with all, to the same bytes.
-    Writes, reads and deletes a little file where the archive is.
-    Tries whether the source of answers can be reached, which of its tables or files would be read,
-    and whether their columns fit; reads no answers (`calibrate readiness` does). Takes seconds, or
-    up to half a minute where nothing has been compiled yet.
+    Writes, reads and deletes a little file where the archive is. Tries whether the source of
+    answers can be reached, which of its tables or files would be read, and whether their columns
+    fit; reads no answers (`calibrate readiness` does). Takes seconds, or up to half a minute where
+    nothing has been compiled yet.
 
     Example: calibrate doctor
     """
