@@ -29,6 +29,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.store.archive_url import require_plain
 from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
     SourceConfiguration,
@@ -73,20 +74,9 @@ def _can_be_called(url: str) -> bool:
 
 def _an_archive(place: str | None) -> str | None:
     """Make a folder absolute, as the home is; refuse a URL that holds more than an address."""
-    if place is None or "://" not in place:
-        return None if place is None else str(_a_folder(Path(place)))
-    parts = urlsplit(place)
-    # Its value stays out of the message: it may hold a key, which belongs into the environment.
-    if "@" in parts.netloc or parts.query or parts.fragment or ":" in parts.netloc:
-        raise ValueError(
-            "a URL with a user, a key or options: give the bucket and the prefix alone, as in "
-            "s3://bucket/prefix, and the credentials in the variables of the store's own library"
-        )
-    if not parts.netloc and parts.scheme not in ("file", "local"):
-        raise ValueError("a URL without a bucket: write it as in s3://bucket/prefix")
-    if "::" in place or not place.isprintable() or " " in place:
-        raise ValueError("no plain URL: write it as in s3://bucket/prefix")
-    return place.rstrip("/")
+    if place is None:
+        return None
+    return require_plain(place) if "://" in place else str(_a_folder(Path(place)))
 
 
 def _a_folder(path: Path) -> Path:

@@ -7,6 +7,7 @@ from calibration_pipeline.errors import ArchiveUnavailableError, BadInputError
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_folder import ArchiveFolder
 from calibration_pipeline.store.archive_objects import ArchiveObjects, reason_of
+from calibration_pipeline.store.archive_url import LOCAL
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Which extra of the project brings what a kind of address needs."""
@@ -33,7 +34,7 @@ def open_archive(place: str, minimum_free_bytes: int = 0) -> Archive:
     scheme, separator, rest = place.partition("://")
     if not separator:
         return Archive(ArchiveFolder(Path(place)), minimum_free_bytes)
-    if scheme in ("file", "local"):
+    if scheme in LOCAL:
         return Archive(ArchiveFolder(Path(rest)), minimum_free_bytes)
     return Archive(open_objects(scheme, place), minimum_free_bytes)
 
