@@ -86,7 +86,7 @@ class ArchiveObjects:
         self.shown = shown
 
     def exists(self, name: str) -> bool:
-        """Whether an object is there. What fsspec calls so takes a failure for a no."""
+        """Whether an object is there. With many stores fsspec's own takes a failure for a no."""
         with self._reading():
             try:
                 self._ask(self._files.info, self._key(name))

@@ -10,7 +10,11 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from calibration_pipeline.errors import ArchiveWriteError, NightBlockedError
+from calibration_pipeline.errors import (
+    ArchiveUnavailableError,
+    ArchiveWriteError,
+    NightBlockedError,
+)
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_folder import ArchiveFolder
 from calibration_pipeline.store.archive_format import ARCHIVE_SCHEMA, QUARANTINE_SCHEMA
@@ -192,6 +196,19 @@ def test_other_bytes_have_another_key(objects: ArchiveObjects) -> None:
         names.add(write(archive, rows=pa.Table.from_pylist([row], ARCHIVE_SCHEMA))[0])
     assert len(names) == 2
     assert len({name[: len(name) - len("-0123456789abcdef.parquet")] for name in names}) == 1
+
+
+def test_a_store_that_refuses_is_no_missing_file(
+    objects: ArchiveObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fsspec gives for `exists` would be a no."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("Forbidden")
+
+    monkeypatch.setattr(objects._files, "info", refuse)
+    with pytest.raises(ArchiveUnavailableError, match="Forbidden"):
+        objects.exists("responses/day=2026-03-01/revision-0001.parquet")
 
 
 def test_an_upload_that_lost_bytes_is_noticed(
