@@ -32,7 +32,8 @@ ROWS = pa.Table.from_pylist([ROW], schema=ARCHIVE_SCHEMA)
 LEFT_OUT = pa.Table.from_pylist([ROW | {"reason": "null_score"}], schema=QUARANTINE_SCHEMA)
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+# The faults' tests use the server in every run.
+@pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArchiveLocation]:
     if request.param == "folder":
         yield ArchiveFolder(tmp_path / "archive")
