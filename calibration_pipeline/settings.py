@@ -9,6 +9,7 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 import dataclasses
 import difflib
 import os
+import tempfile
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -29,7 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.store.archive_url import require_plain
+from calibration_pipeline.store.archive_url import LOCAL, require_plain
 from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
     SourceConfiguration,
@@ -76,7 +77,10 @@ def _an_archive(place: str | None) -> str | None:
     """Make a folder absolute, as the home is; refuse a URL that holds more than an address."""
     if place is None:
         return None
-    return require_plain(place) if "://" in place else str(_a_folder(Path(place)))
+    scheme, is_url, rest = place.partition("://")
+    if is_url and scheme not in LOCAL:
+        return require_plain(place)
+    return str(_a_folder(Path(rest or place)))
 
 
 def _a_folder(path: Path) -> Path:
@@ -249,6 +253,12 @@ class Settings(BaseSettings):
     def archive_place(self) -> str:
         """The folder of the archived days, or the URL under which they are."""
         return self.archive or str(self.home / "archive")
+
+    @property
+    def written_folder(self) -> Path:
+        """The folder of this machine that an extraction writes to, whose disk needs room."""
+        is_elsewhere = "://" in self.archive_place
+        return Path(tempfile.gettempdir() if is_elsewhere else self.archive_place)
 
 
 def load_settings() -> Settings:

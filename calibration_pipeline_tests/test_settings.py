@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -172,11 +173,14 @@ def test_a_variable_like_no_other_is_refused_too(monkeypatch):
         ("s3://bucket/nights/", "s3://bucket/nights"),
         ("gs://bucket", "gs://bucket"),
         ("~/days", str(Path.home() / "days")),
+        ("file:///var/days", "/var/days"),
     ],
 )
 def test_the_archive_is_a_folder_or_a_bucket(monkeypatch, value, place):
     monkeypatch.setenv("CALIBRATION_ARCHIVE", value)
-    assert load_settings().archive_place == place
+    settings = load_settings()
+    assert settings.archive_place == place
+    assert settings.written_folder == Path(tempfile.gettempdir() if "://" in place else place)
 
 
 def test_without_a_setting_the_archive_is_in_the_home_folder(monkeypatch, tmp_path):

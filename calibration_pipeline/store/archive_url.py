@@ -22,7 +22,7 @@ def require_plain(url: str) -> str:
             "a URL with a user, a key or options: give the bucket and the prefix alone, as in "
             "s3://bucket/prefix, and the credentials in the variables of the store's own library"
         )
-    if not parts.netloc and parts.scheme not in LOCAL:
+    if not parts.netloc:
         raise ValueError("a URL without a bucket: write it as in s3://bucket/prefix")
     if "::" in url or not url.isprintable() or " " in url:
         raise ValueError("no plain URL: write it as in s3://bucket/prefix")
