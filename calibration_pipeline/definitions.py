@@ -45,7 +45,7 @@ from calibration_pipeline.policy.catching_up import next_run
 from calibration_pipeline.policy.overdue import Deadlines
 from calibration_pipeline.records import Freshness
 from calibration_pipeline.settings import Settings, load_settings
-from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.archive_opening import open_archive
 from calibration_pipeline.store.calibration_store import CalibrationStore, RunContext
 from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
@@ -190,7 +190,7 @@ def open_store(settings: Settings, triggered_by: str, run_id: str) -> Calibratio
         key = _pseudonym_key(settings, database)
     return CalibrationStore(
         engine=database,
-        archive=Archive(settings.home / "archive", settings.minimum_free_disk_mb * _MEGABYTE),
+        archive=open_archive(settings.archive_place, settings.minimum_free_disk_mb * _MEGABYTE),
         timezone=ZoneInfo(settings.timezone),
         pseudonym_key=key,
         context=_run_context(settings, triggered_by, run_id),
@@ -216,7 +216,7 @@ def open_dry_run_store(settings: Settings) -> DryRunStore:
         key = _pseudonym_key(settings, database, keep=False)
     return DryRunStore(
         engine=database,
-        archive=Archive(settings.home / "archive"),
+        archive=open_archive(settings.archive_place),
         timezone=ZoneInfo(settings.timezone),
         pseudonym_key=key,
         context=_run_context(settings, "dry run", "none"),

@@ -77,6 +77,10 @@ class ArchiveWriteError(CalibrationError):
     """The archive can't be written; nothing was recorded."""
 
 
+class ArchiveUnavailableError(CalibrationError):
+    """The archive can't be reached now, or refuses: another try may do."""
+
+
 class DiskFullError(ArchiveWriteError):
     """A disk has no room for a day's answers, or for a night's page."""
 

@@ -9,6 +9,7 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 import dataclasses
 import difflib
 import os
+import tempfile
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,7 @@ from calibration_pipeline.alert_configuration import AlertConfiguration
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.store.archive_url import LOCAL, require_plain
 from calibration_pipeline.store.sources.configuration import (
     LONGEST_GAP_MINUTES,
     SourceConfiguration,
@@ -60,6 +62,16 @@ def _web_address(url: SecretStr | None) -> SecretStr | None:
     if url is not None and not can_be_called(url.get_secret_value()):
         raise ValueError(WHAT_IS_WANTED)
     return url
+
+
+def _an_archive(place: str | None) -> str | None:
+    """Make a folder absolute, as the home is; refuse a URL that holds more than an address."""
+    if place is None:
+        return None
+    scheme, is_url, rest = place.partition("://")
+    if is_url and scheme not in LOCAL:
+        return require_plain(place)
+    return str(_a_folder(Path(rest or place)))
 
 
 def _a_folder(path: Path) -> Path:
@@ -165,6 +177,8 @@ class Settings(BaseSettings):
         The PostgreSQL that holds Dagster's own tables; unset, `database_url`, or the embedded one.
     home
         Folder of everything kept on disk; relative to the current folder.
+    archive
+        Folder of the archived days, or the URL of a bucket and prefix; unset, a folder in `home`.
     timezone
         IANA name of the time zone in which a day begins and the schedule runs.
     first_day
@@ -209,6 +223,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_a_folder)] = Field(
         default=Path(".calibration"), validate_default=True
     )
+    archive: Annotated[str | None, AfterValidator(_an_archive)] = None
     timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Europe/Zurich"
     first_day: date = date(2026, 1, 1)
     run_hour: int = Field(default=4, ge=0, le=23)
@@ -233,6 +248,17 @@ class Settings(BaseSettings):
     cross_checks: bool = True
     report_charts: bool = True
     report_items_drawn: int = Field(default=8, ge=0, le=60)
+
+    @property
+    def archive_place(self) -> str:
+        """The folder of the archived days, or the URL under which they are."""
+        return self.archive or str(self.home / "archive")
+
+    @property
+    def written_folder(self) -> Path:
+        """The folder of this machine that an extraction writes to, whose disk needs room."""
+        is_elsewhere = "://" in self.archive_place
+        return Path(tempfile.gettempdir() if is_elsewhere else self.archive_place)
 
 
 def load_settings() -> Settings:

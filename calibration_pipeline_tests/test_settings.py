@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,44 @@ def test_a_variable_like_no_other_is_refused_too(monkeypatch):
     monkeypatch.setenv("CALIBRATION_Q", "1")
     with pytest.raises(BadInputError, match="there is no setting CALIBRATION_Q: correct its name"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("s3://bucket/nights/", "s3://bucket/nights"),
+        ("gs://bucket", "gs://bucket"),
+        ("~/days", str(Path.home() / "days")),
+        ("file:///var/days", "/var/days"),
+    ],
+)
+def test_the_archive_is_a_folder_or_a_bucket(monkeypatch, value, place):
+    monkeypatch.setenv("CALIBRATION_ARCHIVE", value)
+    settings = load_settings()
+    assert settings.archive_place == place
+    assert settings.written_folder == Path(tempfile.gettempdir() if "://" in place else place)
+
+
+def test_without_a_setting_the_archive_is_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("CALIBRATION_HOME", str(tmp_path))
+    assert load_settings().archive_place == str(tmp_path / "archive")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3://AKIA:hunter2@bucket/nights",
+        "s3://hunter2@bucket",
+        "s3://bucket/nights?secret=hunter2",
+        "s3://bucket/nights#hunter2",
+        "s3:///hunter2",
+        "simplecache::s3://bucket/hunter2",
+        "s3://bucket/with space hunter2",
+    ],
+)
+def test_an_archive_with_more_than_an_address_is_refused_and_not_repeated(monkeypatch, value):
+    monkeypatch.setenv("CALIBRATION_ARCHIVE", value)
+    with pytest.raises(BadInputError, match="CALIBRATION_ARCHIVE can't be used") as refusal:
+        load_settings()
+    assert "hunter2" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)

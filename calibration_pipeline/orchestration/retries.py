@@ -9,6 +9,7 @@ from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._core.storage.tags import MAX_RETRIES_TAG, RETRY_NUMBER_TAG, RETRY_STRATEGY_TAG
 
 from calibration_pipeline.errors import (
+    ArchiveUnavailableError,
     ArchiveWriteError,
     CalibrationError,
     DatabaseUnavailableError,
@@ -34,6 +35,7 @@ noticed by then that the holder of a lock is dead. Dagster itself retries at onc
 _LONGEST_PAUSE_SECONDS = 15.0
 
 _PASSING = (
+    ArchiveUnavailableError,
     ArchiveWriteError,
     DatabaseUnavailableError,
     DiskFullError,

@@ -1,60 +1,67 @@
 """The archive: one Parquet file per extraction of a day, never overwritten."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Container, Iterable
-from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from calibration_pipeline.errors import DiskFullError, NightBlockedError
-from calibration_pipeline.store.archive_files import (
-    TemporaryParquet,
-    fsync_folder,
-    naming_archive,
-)
+from calibration_pipeline.errors import NightBlockedError
+from calibration_pipeline.store.archive_files import TemporaryParquet
+from calibration_pipeline.store.archive_folder import ArchiveFolder
 from calibration_pipeline.store.archive_format import (
     ARCHIVE_SCHEMA,
     LATER_COLUMNS,
     QUARANTINE_SCHEMA,
     ContentDigest,
 )
+from calibration_pipeline.store.archive_location import ArchiveLocation
 
 _DIGEST_DIGITS = 12
 REPETITIVE_COLUMNS = ["item_id", "population_group", "outcome"]
 _FOLDER = "responses"
-_MEGABYTE = 2**20
 ORPHAN_AGE = timedelta(days=1)
 """An extraction may be under way in a younger file that no row names."""
 
 
 class Archive:
-    """Archived days under one folder, readable by its owner alone.
+    """Archived days in one place, readable by its owner alone.
 
     A file counts only once the database has a row for it (`archive_revisions`): one without is
     left over from an extraction that didn't finish, and the next one takes its place.
 
     Parameters
     ----------
-    root
-        Its folder, made when the first day is written.
+    location
+        Where its files lie; a path stands for a folder of this machine.
     minimum_free_bytes
-        Left free on its disk, whatever a day takes.
+        Left free on the disk that files are written to, whatever a day takes.
     """
 
-    def __init__(self, root: Path, minimum_free_bytes: int = 0) -> None:
-        self._root = root
+    def __init__(self, location: ArchiveLocation | Path, minimum_free_bytes: int = 0) -> None:
+        self.location: ArchiveLocation = (
+            ArchiveFolder(location) if isinstance(location, Path) else location
+        )
         self._minimum_free_bytes = minimum_free_bytes
 
-    def path(self, file_name: str) -> Path:
-        """Give the path of a file by its recorded name."""
-        return self._root / file_name
+    def exists(self, file_name: str) -> bool:
+        """Whether a file is there, by its recorded name.
+
+        Raises
+        ------
+        ArchiveUnavailableError
+            The place can't be reached, so nobody knows.
+        """
+        return self.location.exists(file_name)
+
+    def present(self, file_names: Iterable[str]) -> list[str]:
+        """Those of many files that are there; errors as `exists`."""
+        return self.location.present(file_names)
 
     def write_day(self, day: date) -> "DayWriter":
         """Start writing a day; see `DayWriter`.
@@ -64,11 +71,8 @@ class Archive:
         DiskFullError, ArchiveWriteError
             Here, or later from the writer; its temporary files are removed.
         """
-        folder = self._root / _FOLDER / f"day={day.isoformat()}"
-        with naming_archive(self._root):
-            for part in (self._root, folder.parent, folder):
-                part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return DayWriter(self._root, folder, self.require_room)
+        folder = f"{_FOLDER}/day={day.isoformat()}"
+        return DayWriter(self.location, folder, self.require_room)
 
     def require_room(self, coming_bytes: int = 0) -> None:
         """Refuse what the disk has no room for.
@@ -83,35 +87,17 @@ class Archive:
         DiskFullError
             Less would be left free than is to be.
         """
-        present = next(p for p in (self._root, *self._root.absolute().parents) if p.exists())
-        free = shutil.disk_usage(present).free
-        if free < self._minimum_free_bytes + coming_bytes:
-            raise DiskFullError(
-                f"the disk of {self._root} has {free // _MEGABYTE} MB free, of which "
-                f"{self._minimum_free_bytes // _MEGABYTE} MB are to stay free: nothing was "
-                "recorded; make room there, or lower CALIBRATION_MINIMUM_FREE_DISK_MB"
-            )
+        self.location.require_room(self._minimum_free_bytes, coming_bytes)
 
     def delete(self, file_names: Iterable[str]) -> int:
-        """Delete files for good, and the folders that they leave empty; give how many there were.
+        """Delete files for good; give how many there were.
 
         Raises
         ------
-        ArchiveWriteError
+        ArchiveWriteError, ArchiveUnavailableError
             One can't be deleted. Those before it are gone, and doing it again goes on.
         """
-        folders, count = set(), 0
-        with naming_archive(self._root):
-            for path in map(self.path, file_names):
-                if path.exists():
-                    path.unlink()
-                    folders.add(path.parent)
-                    count += 1
-            for folder in folders:
-                fsync_folder(folder)
-                with suppress(OSError):  # another revision of the day is in it
-                    folder.rmdir()
-        return count
+        return self.location.delete(file_names)
 
     def orphans(self, recorded: Container[str], age: timedelta | None = ORPHAN_AGE) -> list[str]:
         """Name the files that are not among those recorded.
@@ -122,9 +108,8 @@ class Archive:
             Only older ones; all if None, for a caller that keeps extractions out.
         """
         newest = math.inf if age is None else time.time() - age.total_seconds()
-        found = (self._root / _FOLDER).glob("day=*/*") if self._root.exists() else ()
-        names = ((path, path.relative_to(self._root).as_posix()) for path in sorted(found))
-        return [n for path, n in names if n not in recorded and path.stat().st_mtime < newest]
+        unknown = [name for name in self.location.names(_FOLDER) if name not in recorded]
+        return [name for name in unknown if self.location.modified(name) < newest]
 
     def read(self, file_name: str, columns: list[str] | None = None) -> pa.Table:
         """Read an archived file; a column that is younger than the file is null in every row.
@@ -133,20 +118,12 @@ class Archive:
         ------
         NightBlockedError
             The file is missing or damaged.
+        ArchiveUnavailableError
+            The place can't be reached.
         """
-        path = self.path(file_name)
         try:
-            present = pa.parquet.read_schema(path).names
-            absent = [name for name in LATER_COLUMNS if name not in present]
-            table = pa.parquet.read_table(
-                path,
-                columns=columns and [name for name in columns if name not in absent],
-                read_dictionary=REPETITIVE_COLUMNS,
-                partitioning=None,
-            )
-            for name in absent if columns is None else set(absent) & set(columns):
-                nothing = pa.nulls(table.num_rows, LATER_COLUMNS[name])
-                table = table.append_column(name, nothing)
+            with self.location.open(file_name) as file:
+                table = _read_table(file, columns)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
             raise NightBlockedError(
@@ -156,19 +133,37 @@ class Archive:
         return table
 
 
+def _read_table(file: Any, columns: list[str] | None) -> pa.Table:
+    present = pa.parquet.read_schema(file).names
+    file.seek(0)
+    absent = [name for name in LATER_COLUMNS if name not in present]
+    table = pa.parquet.read_table(
+        file,
+        columns=columns and [name for name in columns if name not in absent],
+        read_dictionary=REPETITIVE_COLUMNS,
+        partitioning=None,
+    )
+    for name in absent if columns is None else set(absent) & set(columns):
+        nothing = pa.nulls(table.num_rows, LATER_COLUMNS[name])
+        table = table.append_column(name, nothing)
+    return table
+
+
 class DayWriter:
     """Writes a day under temporary names, and gives it its own name at the end.
 
     Used as a context: whatever wasn't committed is removed on leaving.
     """
 
-    def __init__(self, root: Path, folder: Path, require_room: Callable[[int], None]) -> None:
-        self._root = root
+    def __init__(
+        self, location: ArchiveLocation, folder: str, require_room: Callable[[int], None]
+    ) -> None:
+        self._location = location
         self._folder = folder
         self._require_room = require_room
-        self._answers = TemporaryParquet(folder, ARCHIVE_SCHEMA)
+        self._answers = TemporaryParquet(location.new_file(folder), ARCHIVE_SCHEMA)
         try:
-            self._quarantine = TemporaryParquet(folder, QUARANTINE_SCHEMA)
+            self._quarantine = TemporaryParquet(location.new_file(folder), QUARANTINE_SCHEMA)
         except BaseException:
             self._answers.discard()
             raise
@@ -183,12 +178,12 @@ class DayWriter:
         """Append answers, in canonical order."""
         self._require_room(rows.nbytes)
         self._content.update(rows)
-        with naming_archive(self._root):
+        with self._location.naming():
             self._answers.write(rows)
 
     def write_quarantine(self, rows: pa.Table) -> None:
         """Append rows that were left out, each with its reason."""
-        with naming_archive(self._root):
+        with self._location.naming():
             self._quarantine.write(rows)
 
     def commit(self, revision: int) -> tuple[str, str | None]:
@@ -202,18 +197,23 @@ class DayWriter:
         """
         stem = f"revision-{revision:04d}-{self.digest[:_DIGEST_DIGITS]}"
         quarantine = None
-        with naming_archive(self._root):
+        with self._location.naming():
             if self._quarantine.row_count:
-                quarantine = self._name(self._quarantine, f"{stem}.quarantine.parquet")
-            answers = self._name(self._answers, f"{stem}.parquet")
-            for folder in (self._folder, self._folder.parent):
-                fsync_folder(folder)
+                quarantine = self._quarantine.finish(f"{stem}.quarantine.parquet")
+            answers = self._answers.finish(f"{stem}.parquet")
+            self._location.settle(self._folder)
         return answers, quarantine
 
-    def _name(self, file: "TemporaryParquet", name: str) -> str:
-        target = self._folder / name
-        file.finish(target)
-        return target.relative_to(self._root).as_posix()
+    def commit_again(self, file_name: str, quarantine_file_name: str | None) -> None:
+        """Make files durable under the names of a recorded revision that has lost them."""
+        with self._location.naming():
+            for file, name in (
+                (self._quarantine, quarantine_file_name),
+                (self._answers, file_name),
+            ):
+                if name is not None and not self._location.exists(name):
+                    file.finish_as(name)
+            self._location.settle(self._folder)
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.store import postgres_programs
+from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.backup_files import (
     ARCHIVE_FOLDER,
     CALIBRATION_DUMP,
@@ -25,6 +26,7 @@ from calibration_pipeline.store.backup_files import (
     BackupFile,
     BackupManifest,
     copy_private,
+    copy_stream,
     describe,
     write_manifest,
 )
@@ -47,7 +49,7 @@ class BackupScope:
     database
         Holds the schema `calibration`.
     archive
-        Folder of the archived days.
+        The archived days, wherever they are: a backup copies them all.
     forgotten
         List of the candidates who must not come back.
     dagster
@@ -58,7 +60,7 @@ class BackupScope:
     """
 
     database: Database
-    archive: Path
+    archive: Archive
     forgotten: Path
     dagster: Database | None = None
     programs: Path | None = None
@@ -84,6 +86,8 @@ def write_backup(
     ------
     BadInputError
         `target` exists, or can't be written.
+    ArchiveUnavailableError
+        The archive can't be read; nothing was kept.
     LockHeldError
         A night, or another command that changes the store, is running.
     LockLostError
@@ -147,17 +151,16 @@ def _write(scope: BackupScope, folder: Path, created_at: datetime) -> BackupMani
 
 
 def _copy_archive(
-    archive: Path, names: Sequence[str], folder: Path
+    archive: Archive, names: Sequence[str], folder: Path
 ) -> tuple[list[BackupFile], list[str]]:
     """Copy archived files. Not as links: a backup mustn't share its bytes with the original."""
     copied: list[BackupFile] = []
-    missing: list[str] = []
-    for name in names:
-        if not (archive / name).exists():
-            missing.append(name)
-            continue
+    present = archive.present(names)
+    missing = sorted(set(names) - set(present))
+    for name in present:
         inside = f"{ARCHIVE_FOLDER}/{name}"
-        copied.append(BackupFile(inside, *copy_private(archive / name, folder / inside)))
+        with archive.location.open(name) as file:
+            copied.append(BackupFile(inside, *copy_stream(file, folder / inside)))
     for path in (folder / ARCHIVE_FOLDER).rglob("*"):
         if path.is_dir():
             _fsync(path)

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.store.private_files import private_file
@@ -19,6 +19,14 @@ MANIFEST = "manifest.json"
 
 _FORMAT = 1
 _CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """Whatever gives bytes: a file, or an object of a store."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give up to so many bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -74,16 +82,31 @@ def copy_private(source: Path, target: Path) -> tuple[int, str]:
     tuple
         Its size in bytes and its SHA-256.
     """
+    with source.open("rb") as read:
+        return copy_stream(read, target)
+
+
+def copy_stream(read: Readable, target: Path) -> tuple[int, str]:
+    """Copy what can be read into a private file; see `copy_private`."""
     make_private(target.parent)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     hasher, size = hashlib.sha256(), 0
-    with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
+    with os.fdopen(descriptor, "wb") as written:
         while chunk := read.read(_CHUNK):
             hasher.update(chunk)
             written.write(chunk)
             size += len(chunk)
         written.flush()
         os.fsync(written.fileno())
+    return size, hasher.hexdigest()
+
+
+def digest_of(read: Readable) -> tuple[int, str]:
+    """Take the size in bytes and the SHA-256 of what can be read."""
+    hasher, size = hashlib.sha256(), 0
+    while chunk := read.read(_CHUNK):
+        hasher.update(chunk)
+        size += len(chunk)
     return size, hasher.hexdigest()
 
 

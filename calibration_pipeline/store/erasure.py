@@ -99,9 +99,7 @@ def _holds(archive: Archive, row: sa.Row[Any], wanted: pa.Array) -> bool:
         A file is damaged.
     """
     names = (row.file_name, row.quarantine_file_name)
-    return any(
-        _names_any(archive, name, wanted) for name in names if name and archive.path(name).exists()
-    )
+    return any(_names_any(archive, name, wanted) for name in names if name and archive.exists(name))
 
 
 def _names_any(archive: Archive, file_name: str, wanted: pa.Array) -> bool:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -182,7 +181,7 @@ def read_examples(
         )
         name = _file_of(engine, revision) if wanted.total() else None
         if name is not None:
-            rows = list(_first_rows(archive.path(name), name, wanted))
+            rows = list(_first_rows(archive, name, wanted))
             taken.update(row["reason"] for row in rows)
             found += [_quarantined_row(revision.day, row) for row in rows]
     return tuple(found)
@@ -198,10 +197,13 @@ def _file_of(engine: sa.Engine, revision: DayRevision) -> str | None:
     return name
 
 
-def _first_rows(path: Path, name: str, wanted: Counter[str]) -> Iterator[dict[str, Any]]:
+def _first_rows(archive: Archive, name: str, wanted: Counter[str]) -> Iterator[dict[str, Any]]:
     """Give the first rows of each reason: as many as wanted."""
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with (
+            archive.location.open(name) as stored,
+            pyarrow.parquet.ParquetFile(stored) as file,
+        ):
             columns = [column for column in _COLUMNS if column in file.schema_arrow.names]
             for block in file.iter_batches(columns=columns):
                 for reason in sorted(wanted):

@@ -4,14 +4,15 @@ The archive gets its name first and the tables come last, in one transaction: fi
 count for nothing, so a restore that was killed is simply begun again.
 """
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.errors import ArchiveWriteError, CalibrationError
 from calibration_pipeline.store import postgres_programs, snapshots
+from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.archive_objects import reason_of
 from calibration_pipeline.store.backup import BackupScope, archived_files
 from calibration_pipeline.store.backup_files import (
     ARCHIVE_FOLDER,
@@ -20,9 +21,7 @@ from calibration_pipeline.store.backup_files import (
     FORGOTTEN,
     BackupFile,
     BackupManifest,
-    copy_private,
-    describe,
-    make_private,
+    digest_of,
     read_manifest,
     verify_files,
 )
@@ -77,7 +76,7 @@ def restore_backup(source: Path, scope: BackupScope) -> BackupManifest:
     undo: list[Callable[[], None]] = []
     try:
         if _place_archive(source, scope.archive, manifest):
-            undo.append(lambda: shutil.rmtree(scope.archive))
+            undo.append(lambda: scope.archive.location.clear(_inside_archive(manifest)))
         dump = source / CALIBRATION_DUMP
         postgres_programs.restore(scope.database, dump, programs=scope.programs)
         undo.append(lambda: _drop_schema(scope.database))
@@ -129,39 +128,31 @@ def _require_no_tables(database: Database, dagster: Database | None) -> None:
             )
 
 
-def _place_archive(source: Path, archive: Path, manifest: BackupManifest) -> bool:
-    """Copy the archive under another name and give it its own at the end.
+def _place_archive(source: Path, archive: Archive, manifest: BackupManifest) -> bool:
+    """Copy the archive to its place, all of it or nothing.
 
     Returns
     -------
     bool
         Whether it was placed; not so if a killed restore had done it.
     """
-    stated = _inside_archive(manifest)
-    present = _files_below(archive)
+    stated, place = _inside_archive(manifest), archive.location
+    present = set(place.names())
     if present:
         if present == {file.name for file in stated} and _are_same(archive, stated):
             return False
         raise RestoreError(
-            f"{archive} holds archived days already: restore in a new CALIBRATION_HOME"
+            f"{place.shown} holds archived days already: restore in a new CALIBRATION_HOME, or "
+            "with another CALIBRATION_ARCHIVE"
         )
-    unfinished = archive.with_name(f".{archive.name}.unfinished")
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        make_private(unfinished)
-        for file in stated:
-            copied = copy_private(source / ARCHIVE_FOLDER / file.name, unfinished / file.name)
-            if copied != (file.size, file.sha256):
-                raise RestoreError(f"the copy of {file.name} isn't like its original: try again")
-        shutil.rmtree(archive, ignore_errors=True)  # empty folders at most
-        unfinished.rename(archive)
-    except OSError as error:
+        place.place(source / ARCHIVE_FOLDER, stated)
+    except (OSError, ArchiveWriteError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
         raise RestoreError(
-            f"the archive {archive} can't be written ({error.strerror or error}): make room there, "
-            "or correct the folder's permissions"
+            f"the archive {place.shown} can't be written ({reason_of(cause)}): make room there, or "
+            "correct its permissions"
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return True
 
 
@@ -175,21 +166,19 @@ def _inside_archive(manifest: BackupManifest) -> list[BackupFile]:
     ]
 
 
-def _files_below(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def _are_same(archive: Path, stated: list[BackupFile]) -> bool:
-    return all(describe(archive, file.name) == file for file in stated)
+def _are_same(archive: Archive, stated: list[BackupFile]) -> bool:
+    for file in stated:
+        with archive.location.open(file.name) as found:
+            if digest_of(found) != (file.size, file.sha256):
+                return False
+    return True
 
 
 def _check(scope: BackupScope, manifest: BackupManifest) -> None:
     """Compare what is in the database now with the archive and with the manifest."""
-    absent = [
-        name
-        for name in archived_files(scope.database)
-        if name not in manifest.missing_files and not (scope.archive / name).exists()
-    ]
+    names = archived_files(scope.database)
+    present = set(scope.archive.present(names))
+    absent = [name for name in names if name not in present and name not in manifest.missing_files]
     if absent:
         raise RestoreError(
             f"the backup lacks the archived file {absent[0]} ({len(absent)} in all): nothing was "

@@ -152,7 +152,7 @@ class _Cut:
 
     def count(self) -> Expired:
         """Count what is to be deleted."""
-        on_disk = sum(self._archive.path(n).exists() for n in deleted_files(self._connection))
+        on_disk = self._archive.present(deleted_files(self._connection))
         orphans = self._archive.orphans(recorded_files(self._connection))
         return Expired(
             answers=self._count(response_log, self._old_answers),
@@ -160,7 +160,7 @@ class _Cut:
             archived_revisions=self._count(archive_revisions, self._old_revisions),
             candidates=self._count(candidate_map, self._is_stranger),
             drafts=self._count(snapshot_drafts, self._old_drafts),
-            files=on_disk + len(orphans),
+            files=len(on_disk) + len(orphans),
         )
 
     def delete(self, expired: Expired) -> None:
@@ -204,7 +204,7 @@ class _Cut:
         for name in self._files((archive_revisions.c.day >= self._deleted_before) & ~IS_DELETED):
             if not found:
                 break
-            if self._archive.path(name).exists():  # a missing file holds nobody
+            if self._archive.exists(name):  # a missing file holds nobody
                 found -= self._named_in(name)
         return found
 

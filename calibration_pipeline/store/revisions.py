@@ -63,7 +63,7 @@ def changed(
 
 def _is_usable(connection: sa.Connection, archive: Archive, day: date, timezone: ZoneInfo) -> bool:
     row = _newest(connection, day)
-    return row is not None and row.timezone == timezone.key and archive.path(row.file_name).exists()
+    return row is not None and row.timezone == timezone.key and archive.exists(row.file_name)
 
 
 def unchanged(
@@ -111,8 +111,8 @@ def record(
     recorded = replace(found, revision=number_of(connection, found, timezone))
     if newest is None or newest.revision != recorded.revision:
         insert_revision(connection, writer, recorded, timezone.key)
-    elif not archive.path(newest.file_name).exists():
-        writer.commit(recorded.revision)
+    elif not archive.exists(newest.file_name):
+        writer.commit_again(newest.file_name, newest.quarantine_file_name)
     _observe(connection, recorded.day, recorded.revision, fingerprint, erased_sessions)
     return recorded
 

@@ -47,12 +47,12 @@ def scope(
         extract(day)
     states.write_state(engine, state(NIGHT, 1, n_items=2), run_id)
     published(engine, run_id)
-    root = archive.path("")
+    root = archive.location.path("")
     forgotten = root.with_name("forgotten")
     root.with_name("pseudonym.key").write_bytes(KEY)
     remember(forgotten, [b"a" * 16], erase=False)
     remember(forgotten, [b"e" * 16], erase=True)
-    return BackupScope(engine, root, forgotten, programs=programs)
+    return BackupScope(engine, archive, forgotten, programs=programs)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def target(database_url: str, programs: Path, tmp_path: Path) -> Iterator[Backup
     """An empty database and a home without an archive."""
     engine = open_engine(database_url)
     home = tmp_path / "new"
-    yield BackupScope(engine, home / "archive", home / "forgotten", programs=programs)
+    yield BackupScope(engine, Archive(home / "archive"), home / "forgotten", programs=programs)
     engine.dispose()
 
 
@@ -79,7 +79,7 @@ def rewrite(backup: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def is_untouched(target: BackupScope) -> bool:
-    home = target.archive.parent
+    home = target.archive.location.root.parent
     return database_revision(target.database) is None and not (
         home.exists() and list(home.iterdir())
     )

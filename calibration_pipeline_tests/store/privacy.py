@@ -35,7 +35,7 @@ def accept_night(engine: sa.Engine, run_id: str, night: date, folded_through: da
 
 
 def files(archive: Archive) -> set[str]:
-    root = archive.path("")
+    root = archive.location.path("")
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
 

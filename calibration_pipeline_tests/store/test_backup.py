@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from calibration_pipeline.errors import BadInputError, LockHeldError, LockLostError
 from calibration_pipeline.store import postgres_programs
+from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.backup import BackupScope, archived_files, write_backup
 from calibration_pipeline.store.backup_files import (
     MANIFEST,
@@ -27,7 +28,7 @@ __all__ = ["backup", "programs", "scope"]
 def test_a_backup_is_its_owners_alone_and_holds_no_key(scope: BackupScope, backup: Path) -> None:
     for path in (backup, *backup.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
-    key = (scope.archive.parent / "pseudonym.key").read_bytes()
+    key = (scope.archive.location.root.parent / "pseudonym.key").read_bytes()
     held = [path.read_bytes() for path in backup.rglob("*") if path.is_file()]
     assert not any(key in content or key.hex().encode() in content for content in held)
 
@@ -63,11 +64,11 @@ def test_no_run_beside_a_backup(
 
 
 def test_a_backup_that_fails_leaves_nothing(scope: BackupScope, tmp_path: Path) -> None:
-    other = replace(scope, archive=tmp_path / "damaged")
-    shutil.copytree(scope.archive, other.archive)
+    other = replace(scope, archive=Archive(tmp_path / "damaged"))
+    shutil.copytree(scope.archive.location.root, other.archive.location.root)
     name = archived_files(scope.database)[-1]
-    (other.archive / name).unlink()
-    (other.archive / name).mkdir()  # can't be read as a file
+    (other.archive.location.root / name).unlink()
+    (other.archive.location.root / name).mkdir()  # can't be read as a file
     with pytest.raises(BadInputError, match="can't be written"):
         write_backup(other, tmp_path / "backups" / "one", created_at=NOW, holder="a test")
     assert list((tmp_path / "backups").iterdir()) == []

@@ -127,7 +127,7 @@ def test_a_file_from_before_there_were_outcomes_is_read(
     extract()
     with engine.connect() as connection:
         name = connection.scalar(sa.select(archive_revisions.c.file_name))
-    path: Path = archive.path(name)
+    path: Path = archive.location.path(name)
     pa.parquet.write_table(pa.parquet.read_table(path).drop_columns(["outcome"]), path)
     day = read_day(engine, archive, DAY)
     assert (day.correct.tolist(), day.outcome) == ([0, 1, 0], None)

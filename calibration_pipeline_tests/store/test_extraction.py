@@ -272,10 +272,10 @@ def test_a_file_that_a_killed_extraction_left_is_written_over(
         patched.setattr(revisions.sa, "insert", killed)
         with pytest.raises(KilledError):
             extract()
-    (orphan,) = archive.path("responses").rglob("*.parquet")
+    (orphan,) = archive.location.path("responses").rglob("*.parquet")
     orphan.write_bytes(b"half")
     assert extract().revision == 1
-    assert list(archive.path("responses").rglob("*.parquet")) == [orphan]
+    assert list(archive.location.path("responses").rglob("*.parquet")) == [orphan]
     assert read_day(engine, archive, DAY).revision.response_count == 3
 
 
@@ -290,4 +290,4 @@ def test_an_extraction_that_lost_the_lock_records_nothing(
             )
         with pytest.raises(LockLostError):
             extract(fence_token=lock.token)
-    assert list(archive.path("responses").rglob("*.parquet")) == []
+    assert list(archive.location.path("responses").rglob("*.parquet")) == []

@@ -18,7 +18,7 @@ from calibration_pipeline.errors import (
     UnknownCandidateError,
 )
 from calibration_pipeline.store import abilities, forgetting, states
-from calibration_pipeline.store import archive_files as archive_module
+from calibration_pipeline.store import archive_folder as archive_module
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_format import ARCHIVE_SCHEMA, PSEUDONYM
 from calibration_pipeline.store.deletions import nights_touched_by_erasure
@@ -432,12 +432,12 @@ def test_an_erasure_takes_along_what_killed_extractions_have_left_of_them(
     engine: sa.Engine, archive: Archive, people: Forgetting, a_week: None
 ) -> None:
     """However young: nobody else can be writing there. What can't be searched may hold them."""
-    first = archive.path(recorded(engine, after(1))[0].file_name)
+    first = archive.location.path(recorded(engine, after(1))[0].file_name)
     theirs, cut_short = first.with_name("revision-0009-x.parquet"), first.with_name(".writing-1")
     theirs.write_bytes(first.read_bytes())
     cut_short.write_bytes(first.read_bytes()[:-50])
     anothers = first.with_name("revision-0009-y.parquet")
-    table = archive.read(first.relative_to(archive.path("")).as_posix())
+    table = archive.read(first.relative_to(archive.location.path("")).as_posix())
     names = table["candidate_pseudonym"].to_pylist()
     pq.write_table(table.filter(pa.array([name != BOB for name in names])), anothers)
     people.forget("bob", erase=False)

@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_read_is_named(
 ) -> None:
     log_bad_day(engine)
     revision = extract()
-    path = archive.path(quarantine_file(engine))
+    path = archive.location.path(quarantine_file(engine))
     path.unlink() if is_gone else path.write_bytes(b"no Parquet")
     with pytest.raises(NightBlockedError, match=r"quarantine\.parquet can't be read") as caught:
         read_examples(engine, archive, [revision])
@@ -158,7 +158,7 @@ def test_files_from_before_there_were_outcomes_and_rows_that_lack_ids(
                      "engine_version"):  # fmt: skip
         place = old.get_field_index(nullable)
         old = old.set(place, old.field(place).with_nullable(True))
-    pa.parquet.write_table(rows.cast(old), archive.path(name))
+    pa.parquet.write_table(rows.cast(old), archive.location.path(name))
     assert read_examples(engine, archive, [revision]) == before
     assert archive.read(name).num_rows == 6
 

@@ -10,6 +10,7 @@ from alembic import command
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.store import postgres_programs, schema
+from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.backup import BackupScope, archived_files, write_backup
 from calibration_pipeline.store.backup_files import (
     BackupManifest,
@@ -55,7 +56,9 @@ def test_a_restored_backup_is_what_was_backed_up(
     assert len(names) == 4
     assert archived_files(target.database) == names
     for name in names:
-        assert (target.archive / name).read_bytes() == (scope.archive / name).read_bytes()
+        assert (target.archive.location.root / name).read_bytes() == (
+            scope.archive.location.root / name
+        ).read_bytes()
 
 
 def test_published_rows_are_as_unchangeable_as_before(backup: Path, target: BackupScope) -> None:
@@ -71,9 +74,9 @@ def test_what_the_archive_had_lost_before_is_said_and_doesnt_stop_a_backup(
     scope: BackupScope, target: BackupScope, tmp_path: Path
 ) -> None:
     lost = archived_files(scope.database)[0]
-    poorer = replace(scope, archive=tmp_path / "poorer")
-    shutil.copytree(scope.archive, poorer.archive)
-    (poorer.archive / lost).unlink()
+    poorer = replace(scope, archive=Archive(tmp_path / "poorer"))
+    shutil.copytree(scope.archive.location.root, poorer.archive.location.root)
+    (poorer.archive.location.root / lost).unlink()
     manifest = write_backup(poorer, tmp_path / "incomplete", created_at=NOW, holder="a test")
     assert manifest.missing_files == (lost,)
     restore_backup(tmp_path / "incomplete", target)
@@ -116,25 +119,25 @@ def test_a_manifest_that_points_outside_is_refused(
 def test_a_database_with_tables_is_not_touched(backup: Path, target: BackupScope) -> None:
     restore_backup(backup, target)
     before = row_counts(target.database)
-    elsewhere = replace(target, archive=target.archive.parent / "other")
+    elsewhere = replace(target, archive=Archive(target.archive.location.root.parent / "other"))
     with pytest.raises(RestoreError, match="holds a schema calibration already"):
         restore_backup(backup, elsewhere)
     assert row_counts(target.database) == before
-    assert not elsewhere.archive.exists()
+    assert not elsewhere.archive.location.root.exists()
 
 
 def test_an_archive_of_other_days_is_not_touched(backup: Path, target: BackupScope) -> None:
-    target.archive.mkdir(parents=True)
-    (target.archive / "day.parquet").write_bytes(b"answers")
+    target.archive.location.root.mkdir(parents=True)
+    (target.archive.location.root / "day.parquet").write_bytes(b"answers")
     with pytest.raises(RestoreError, match="holds archived days already"):
         restore_backup(backup, target)
-    assert (target.archive / "day.parquet").read_bytes() == b"answers"
+    assert (target.archive.location.root / "day.parquet").read_bytes() == b"answers"
     assert database_revision(target.database) is None
 
 
 def test_a_killed_restore_is_begun_again(backup: Path, target: BackupScope) -> None:
     """The archive has its name by then; the tables come in one transaction after it."""
-    shutil.copytree(backup / "archive", target.archive)
+    shutil.copytree(backup / "archive", target.archive.location.root)
     restore_backup(backup, target)
     assert database_revision(target.database) == head_revision()
 

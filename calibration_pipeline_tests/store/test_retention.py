@@ -201,7 +201,7 @@ def test_a_deletion_that_fails_before_its_end_deletes_nothing(
 def test_orphans_go_when_they_are_older_than_an_extraction_can_be(
     engine: sa.Engine, archive: Archive, folded: None
 ) -> None:
-    folder = archive.path("responses") / f"day={after(6)}"
+    folder = archive.location.path("responses") / f"day={after(6)}"
     old, young = folder / ".writing-old", folder / "revision-0009-young.parquet"
     for path in (old, young):
         path.write_bytes(b"of a killed extraction")
@@ -298,7 +298,7 @@ def test_the_log_is_asked_for_nobody_and_who_comes_again_is_linked_again(
 def test_whom_an_unreadable_file_held_is_found_all_the_same(
     engine: sa.Engine, archive: Archive, folded: None, content: bytes | None
 ) -> None:
-    path = archive.path(recorded(engine, DAY)[0].file_name)
+    path = archive.location.path(recorded(engine, DAY)[0].file_name)
     path.unlink()
     if content is not None:
         path.write_bytes(content)

@@ -13,7 +13,7 @@ from calibration_pipeline.policy.exposure_configuration import ExposureConfigura
 from calibration_pipeline.policy.exposure_control import ControlledPool, pools_of
 from calibration_pipeline.records import FloatArray, ItemKey, ScaleExposure
 from calibration_pipeline.settings import Settings
-from calibration_pipeline.store.archive import Archive
+from calibration_pipeline.store.archive_opening import open_archive
 from calibration_pipeline.store.bank import read_bank
 from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.exposure import read_exposure
@@ -143,7 +143,7 @@ def recent_answers(
     """
     last = today or datetime.now(ZoneInfo(settings.timezone)).date()
     days = [last - timedelta(days=n) for n in range(RECENT_DAYS + 1)]
-    archive = Archive(settings.home / "archive")
+    archive = open_archive(settings.archive_place)
     counts: Counter[ItemKey] = Counter()
     for day in newest_revisions(database, days):
         found = read_day(database, archive, day)

@@ -85,6 +85,7 @@ def _scope(settings: Settings, *, check_revision: bool) -> Iterator[BackupScope]
     with ExitStack() as opened:
         database = opened.enter_context(configured_database(check_revision=check_revision))
         # Here, and not above: SQLAlchemy takes longer to import than `--help` may.
+        from calibration_pipeline.store.archive_opening import open_archive
         from calibration_pipeline.store.backup import BackupScope
         from calibration_pipeline.store.connection import open_database
         from calibration_pipeline.store.embedded import EmbeddedServer
@@ -100,7 +101,7 @@ def _scope(settings: Settings, *, check_revision: bool) -> Iterator[BackupScope]
                 opened.callback(dagster.dispose)
         yield BackupScope(
             database,
-            settings.home / "archive",
+            open_archive(settings.archive_place),
             settings.home / "forgotten",
             dagster,
             programs,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from calibration_pipeline.policy.self_test import SelfTestResult
 
 _COLUMNS = {"name": "Check", "result": "", "detail": "Found", "remedy": "What to do"}
-_STEPS = 11
+_STEPS = 12
 _NUMERICS_REMEDY = "install the pinned versions, clear the compilation cache and run this again"
 
 
@@ -36,9 +36,10 @@ def doctor(as_json: bool) -> None:
 
     Compares what is installed with what the project is tested with, tries the machine, and twice
     fits simulated answers whose truth is known: with one thread and with all, to the same bytes.
-    Tries whether the source of answers can be reached, which of its tables or files would be read,
-    and whether their columns fit; reads no answers (`calibrate readiness` does). Takes seconds, or
-    up to half a minute where nothing has been compiled yet.
+    Writes, reads and deletes a little file where the archive is. Tries whether the source of
+    answers can be reached, which of its tables or files would be read, and whether their columns
+    fit; reads no answers (`calibrate readiness` does). Takes seconds, or up to half a minute where
+    nothing has been compiled yet.
 
     Example: calibrate doctor
     """
@@ -68,6 +69,7 @@ def _checks() -> "Iterator[Check]":
     yield settings
     if settings.passed:
         yield source_check.check_source(load_settings())
+        yield installation.check_archive(load_settings())
     yield installation.check_requirements()
     yield installation.check_pins()
     yield installation.check_linear_algebra()

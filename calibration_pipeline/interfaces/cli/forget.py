@@ -81,7 +81,7 @@ def _require_remembered(path: Path) -> None:
 
 
 def _forgetting(database: Database, decided_by: str) -> Forgetting:
-    from calibration_pipeline.store.archive import Archive
+    from calibration_pipeline.store.archive_opening import open_archive
     from calibration_pipeline.store.forgetting import Forgetting
     from calibration_pipeline.store.pseudonyms import pseudonym_key
     from calibration_pipeline.store.sources.scratch_folder import scratch_folder
@@ -90,7 +90,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
     secret = settings.pseudonym_key
     return Forgetting(
         database=database,
-        archive=Archive(settings.home / "archive"),
+        archive=open_archive(settings.archive_place),
         key=pseudonym_key(
             None if secret is None else secret.get_secret_value(), settings.home, database
         ),

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 import calibration_pipeline
 from calibration_pipeline.errors import CalibrationError
-from calibration_pipeline.settings import load_settings
+from calibration_pipeline.settings import Settings, load_settings
+from calibration_pipeline.store.archive_opening import open_archive
 
 PROJECT = "calibration-pipeline"
 CONSTRAINTS = Path(calibration_pipeline.__file__).parents[1] / "constraints.txt"
@@ -38,6 +39,16 @@ def check_settings() -> Check:
     except CalibrationError as error:
         return Check("Settings", False, str(error), "correct the variable")
     return Check("Settings", True, f"home {settings.home}, time zone {settings.timezone}")
+
+
+def check_archive(settings: Settings) -> Check:
+    """Write, read and delete a little file in the archive, whose folder isn't made for it."""
+    place = settings.archive_place
+    try:
+        open_archive(place).location.try_out()
+    except CalibrationError as error:
+        return Check("Archive", False, str(error), "make it one that this user may write and read")
+    return Check("Archive", True, f"{place} can be written, read and cleared")
 
 
 def check_requirements() -> Check:

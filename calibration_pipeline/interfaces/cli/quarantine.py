@@ -61,7 +61,7 @@ def quarantine(
     """
     settings = load_settings()
     with configured_database(create=False) as database:
-        from calibration_pipeline.store.archive import Archive
+        from calibration_pipeline.store.archive_opening import open_archive
         from calibration_pipeline.store.quarantine_reading import (
             newest_archived_day,
             quarantined_days,
@@ -71,7 +71,7 @@ def quarantine(
         days = chosen_days(day, first, last, newest_archived_day(database), settings)
         found = quarantined_days(database, days)
         revisions = [entry.revision for entry in reversed(found) if entry.revision]
-        archive = Archive(settings.home / "archive")
+        archive = open_archive(settings.archive_place)
         only = None if reason is None else {reason}
         rows = read_examples(database, archive, revisions, examples, only)
     problems = [

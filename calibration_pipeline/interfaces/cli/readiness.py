@@ -55,14 +55,14 @@ def readiness(day: datetime | None, since: datetime | None, rows: int, as_json: 
     timezone = ZoneInfo(settings.timezone)
     newest = day.date() if day else datetime.now(timezone).date() - timedelta(days=1)
     with configured_database(create=False) as database:
-        from calibration_pipeline.store.archive import Archive
+        from calibration_pipeline.store.archive_opening import open_archive
         from calibration_pipeline.store.day_counts import CountingRule
         from calibration_pipeline.store.readiness import count_answers
 
         policy, source = settings.policy, configured_source(keep=False)
         found = count_answers(
             database,
-            Archive(settings.home / "archive"),
+            open_archive(settings.archive_place),
             source,
             timezone,
             CountingRule(policy.absent_outcomes, policy.minimum_session_answers),

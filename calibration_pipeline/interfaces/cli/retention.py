@@ -26,7 +26,7 @@ def retention(dry_run: bool, as_json: bool) -> None:
     settings = load_settings()
     timezone = ZoneInfo(settings.timezone)
     with configured_database() as database:
-        from calibration_pipeline.store.archive import Archive
+        from calibration_pipeline.store.archive_opening import open_archive
         from calibration_pipeline.store.lock import CalibrationLock
         from calibration_pipeline.store.retention import (
             delete_expired,
@@ -34,7 +34,7 @@ def retention(dry_run: bool, as_json: bool) -> None:
             retention_start,
         )
 
-        archive = Archive(settings.home / "archive")
+        archive = open_archive(settings.archive_place)
         before = retention_start(datetime.now(UTC), settings.retention_days, timezone)
         if dry_run:
             expired = find_expired(database, archive, before, timezone)

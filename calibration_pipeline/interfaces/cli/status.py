@@ -65,7 +65,7 @@ def status(as_json: bool) -> None:
     if not found.source_problem:
         found = with_source(found, settings)
     schedule = Schedule.at(datetime.now(UTC), found.done, settings)
-    free = free_bytes(settings.home)
+    free = free_bytes(settings.written_folder)
     problems = needs_attention(found, schedule) + low_disk(free, settings.minimum_free_disk_mb)
     if as_json:
         print_json(document(found, schedule, problems, free))
@@ -88,9 +88,9 @@ def with_source(found: ProgrammeStatus, settings: Settings) -> ProgrammeStatus:
     return replace(found, source="" if is_usual else describe(settings, examined))
 
 
-def free_bytes(home: Path) -> int:
-    """Bytes that are free where the home folder is, or will be."""
-    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+def free_bytes(written: Path) -> int:
+    """Bytes that are free where a folder is, or will be."""
+    existing = next(folder for folder in (written, *written.parents) if folder.exists())
     return shutil.disk_usage(existing).free
 
 

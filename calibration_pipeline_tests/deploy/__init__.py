@@ -1,0 +1,1 @@
+"""Tests of what is in deploy/: what can be checked without a cluster."""
