@@ -35,6 +35,7 @@ from calibration_pipeline.records.exposure import (
     ScaleExposure,
 )
 from calibration_pipeline.records.flags import (
+    FLAG_REASONS,
     Flag,
     FlagCounts,
     FlagDecision,
@@ -47,6 +48,12 @@ from calibration_pipeline.records.item_priors import (
     ItemPriorFit,
     ScaleItemPriors,
 )
+from calibration_pipeline.records.item_story import (
+    BankEntry,
+    DayAnswers,
+    ItemVersion,
+    NightDifficulty,
+)
 from calibration_pipeline.records.items import (
     ItemBank,
     ItemTable,
@@ -54,6 +61,13 @@ from calibration_pipeline.records.items import (
 from calibration_pipeline.records.leaks import (
     LeakVerdicts,
     LeakWatch,
+)
+from calibration_pipeline.records.night_history import (
+    AnchorDisplacement,
+    ItemEstimate,
+    NightFigures,
+    NightHistory,
+    ObservedProportions,
 )
 from calibration_pipeline.records.scale_watch import (
     ScaleNight,
@@ -76,18 +90,22 @@ from calibration_pipeline.records.states import (
 )
 
 __all__ = [
+    "FLAG_REASONS",
     "OUTCOMES",
     "PUBLISHED_NOTHING",
     "AnchorCandidate",
+    "AnchorDisplacement",
     "AnchorProposal",
     "AnchorSet",
     "AnswerCounts",
     "ApiToken",
     "AuditFinding",
+    "BankEntry",
     "BoolArray",
     "CalibrationState",
     "CandidateAbilities",
     "ColdStartItem",
+    "DayAnswers",
     "DayArray",
     "DayResponses",
     "DayRevision",
@@ -102,14 +120,20 @@ __all__ = [
     "IntArray",
     "ItemBank",
     "ItemDifference",
+    "ItemEstimate",
     "ItemKey",
     "ItemNight",
     "ItemPriorFit",
     "ItemProposals",
     "ItemTable",
+    "ItemVersion",
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
+    "NightDifficulty",
+    "NightFigures",
+    "NightHistory",
+    "ObservedProportions",
     "Role",
     "ScaleExposure",
     "ScaleItemPriors",
