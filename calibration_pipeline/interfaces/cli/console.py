@@ -41,6 +41,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
+def output_width() -> int:
+    """How many characters a line of stdout may have."""
+    return Console(file=sys.stdout).width if sys.stdout.isatty() else _PIPE_WIDTH
+
+
 def print_table(
     rows: Sequence[Mapping[str, Any]],
     columns: Mapping[str, str],
@@ -78,9 +83,10 @@ def print_table(
     if not rows:
         say(empty)
         return
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
     # Ids and explanations are data: no markup, no emoji, no colours of rich's own.
-    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    console = Console(
+        file=sys.stdout, width=output_width(), markup=False, emoji=False, highlight=False
+    )
     headings = list(columns.values())
     cells = [[_cell(row.get(key)) for key in columns] for row in rows]
     if len(headings) > 2 and not whole and not fits([headings, *cells], console.width):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from calibration_pipeline.interfaces.cli.console import print_table, say
+from calibration_pipeline.interfaces.cli.console import output_width, print_table, say
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.item_plots import curve_lines, trajectory_lines
 from calibration_pipeline.interfaces.item_story import ItemStory, version_documents
@@ -211,8 +209,7 @@ def _level(row: dict[str, Any]) -> str:
 
 
 def _plots(story: ItemStory) -> list[str]:
-    width = min(shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLOT_WIDTH,
-                _PLOT_WIDTH)  # fmt: skip
+    width = min(output_width(), _PLOT_WIDTH)
     lines: list[str] = []
     if story.curve is not None:
         lines += curve_lines(
