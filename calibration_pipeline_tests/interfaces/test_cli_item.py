@@ -1,5 +1,6 @@
 """``calibrate item``: what is told of an item is what the store holds."""
 
+import itertools
 import json
 import stat
 from pathlib import Path
@@ -70,7 +71,7 @@ def answers_logged(programme: Programme, item: str) -> tuple[int, int]:
 def test_a_change_is_the_difference_of_two_versions(on_programme: Calibrate, flagged: str) -> None:
     versions = json.loads(on_programme("item", flagged, "--json").stdout)["versions"]
     assert versions[0]["change"].startswith("came")
-    for before, after in zip(versions, versions[1:], strict=False):
+    for before, after in itertools.pairwise(versions):
         moved = after["difficulty"] - before["difficulty"]
         assert after["difficulty_by"] == pytest.approx(moved)
         assert ("moved" in after["change"]) == any(

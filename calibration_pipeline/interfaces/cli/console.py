@@ -75,7 +75,7 @@ def print_table(
     Notes
     -----
     Where a terminal is too narrow to set the columns side by side, each row is a block of lines;
-    not so where `whole` says which of them make room.
+    where `whole` says which of them make room, only if even that isn't enough.
     """
     if as_json:
         print_json(list(rows))
@@ -89,7 +89,8 @@ def print_table(
     )
     headings = list(columns.values())
     cells = [[_cell(row.get(key)) for key in columns] for row in rows]
-    if len(headings) > 2 and not whole and not fits([headings, *cells], console.width):
+    kept = [number for number, key in enumerate(columns) if key in whole]
+    if len(headings) > 2 and not fits([headings, *cells], console.width, kept):
         print_records(console, headings, cells, title=title)
         return
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")

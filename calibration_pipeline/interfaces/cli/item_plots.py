@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,8 @@ def curve_lines(
             plot.bar(float(x), float(bottom), float(top), float(mark))
     seen = ", observed ● with 95% interval │" if observed is not None else ""
     labels = [(theta, f"{theta:+g}" if theta else "0") for theta in (-4, -2, 0, 2, 4)]
-    return [f"Share right by ability θ: curve ⠤{seen}", *plot.lines(labels), ""]
+    title = wrap(f"Share right by ability θ: curve ⠤{seen}", width)
+    return [*title, *plot.lines(labels), ""]
 
 
 def trajectory_lines(
@@ -59,4 +61,5 @@ def trajectory_lines(
     ends = sorted({0, len(nights) // 2, len(nights) - 1})
     labels = [(days[n], f"{nights[n].night:%m-%d}") for n in ends]
     held = "" if held_at is None else f", as each window alone says; held at {held_at:.2f} ⠤"
-    return [f"Difficulty b by night ● with 95% interval │{held}", *plot.lines(labels)]
+    title = wrap(f"Difficulty b by night ● with 95% interval │{held}", width)
+    return [*title, *plot.lines(labels)]

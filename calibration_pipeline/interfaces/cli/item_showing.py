@@ -15,7 +15,7 @@ from calibration_pipeline.policy.flag_meanings import MEANINGS
 
 if TYPE_CHECKING:
     from calibration_pipeline.policy.item_story import AnswerStory
-    from calibration_pipeline.records import ItemVersion
+    from calibration_pipeline.records import BankEntry, ItemVersion
 
 _VERSIONS = {
     "version": "Version",
@@ -81,9 +81,7 @@ def _about(story: ItemStory) -> dict[str, Any]:
         "family": entry.content_family or "none",
         "options": entry.option_count or "not stated",
         "author's difficulty": _number(entry.author_difficulty),
-        "imported a, b, c": ", ".join(
-            _number(value) for value in (entry.discrimination, entry.difficulty, entry.guessing)
-        ),
+        "imported a, b, c": _imported(entry),
         "in the bank since": f"{entry.added_at:%Y-%m-%d}",
     }
     if len(entry.content_versions) > 1:
@@ -91,6 +89,13 @@ def _about(story: ItemStory) -> dict[str, Any]:
     if newest:
         facts["fit"] = f"infit {_fit(newest, 'infit')}, outfit {_fit(newest, 'outfit')}"
     return facts
+
+
+def _imported(entry: BankEntry) -> str:
+    values = (entry.discrimination, entry.difficulty, entry.guessing)
+    if all(value is None for value in values):
+        return "none"
+    return ", ".join(_number(value) for value in values)
 
 
 def _standing(story: ItemStory) -> str:
