@@ -8,6 +8,7 @@ run has the line ``<!-- not run: the reason -->`` above it.
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,13 +32,21 @@ from calibration_pipeline_tests.programme import (
     Programme,
     calibrated,
     calibrated_copy,
+    dagster_template,
+    dagster_url,
     environment_of,
     loaded_template,
     programme_on,
 )
 from calibration_pipeline_tests.snippets import statements
 
-__all__ = ["calibrated", "calibrated_copy", "loaded_template"]
+__all__ = [
+    "calibrated",
+    "calibrated_copy",
+    "dagster_template",
+    "dagster_url",
+    "loaded_template",
+]
 
 PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 RUN_ELSEWHERE = {
@@ -221,6 +230,8 @@ def prepare_files(folder: Path) -> None:
         (folder / name).mkdir()
         rows = [f"q{n},{1 + n % 3 / 4},{(n - 6) / 3 + shift},0.2" for n in range(12)]
         (folder / name / "items.csv").write_text("\n".join([*table, *rows, ""]))
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(PROJECT / name, folder)
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "activate").touch()
     (folder / "items.csv").write_bytes((folder / "old" / "items.csv").read_bytes())
@@ -229,14 +240,17 @@ def prepare_files(folder: Path) -> None:
 @pytest.mark.slow  # some eighty commands, each in a process of its own
 @pytest.mark.parametrize("page", [page for page in WORKED_THROUGH if page != "README.md"])
 def test_a_page_runs_from_top_to_bottom(
-    page: str, calibrated_copy: Programme, tmp_path: Path
+    page: str, calibrated_copy: Programme, dagster_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     prepare_files(folder)
-    environment = environment_of(calibrated_copy.settings, "unused")
-    environment |= {"CANDIDATE": "c0001", "CALIBRATION_RETENTION_DAYS": "36500"}
-    del environment["CALIBRATION_DAGSTER_DATABASE_URL"]
+    environment = environment_of(calibrated_copy.settings, dagster_url) | {
+        "CANDIDATE": calibrated_copy.scalar(
+            "SELECT min(candidate_id) FROM calibration.response_log"
+        ),
+        "CALIBRATION_RETENTION_DAYS": "36500",
+    }
     stand_ins = [(old, new(calibrated_copy) if callable(new) else new) for old, new in STAND_INS]
     for block in BLOCKS:
         if block.page != page or block.not_run:
@@ -257,14 +271,13 @@ def test_a_page_runs_from_top_to_bottom(
 
 @pytest.mark.slow  # three nights
 def test_the_readme_runs_on_data_of_ones_own(
-    embedded_server: EmbeddedServer, tmp_path: Path
+    embedded_server: EmbeddedServer, dagster_url: str, tmp_path: Path
 ) -> None:
     prepare_files(tmp_path)
     days = {"2026-03-01": FIRST, "2026-04-30": FIRST.replace(day=FIRST.day + 2)}
     with fresh_database(embedded_server) as url:
         settings = programme_on(url, tmp_path / "home").settings
-        environment = environment_of(settings, "unused")
-        del environment["CALIBRATION_DAGSTER_DATABASE_URL"]
+        environment = environment_of(settings, dagster_url)
         own_page = [block for block in BLOCKS if block.page == "README.md" and not block.not_run]
         # What looks at nights comes before them on the page: there it is the demo's.
         for block in sorted(own_page, key=lambda block: "calibrate migrate" not in block.text):
