@@ -184,6 +184,8 @@ def _leak(leak: dict[str, Any]) -> dict[str, Any]:
         verdict = f"suspected since {leak['onset_day']}, alarm on {leak['alarm_day']}"
     else:
         verdict = "no suspicion" if leak["is_watched"] else "not watched yet: too little is known"
+    if not (leak["is_suspected"] or leak["is_watched"]):
+        return {"verdict": verdict}
     delay = leak["delay_days"]
     return {
         "verdict": verdict,
