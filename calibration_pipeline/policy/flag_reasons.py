@@ -2,7 +2,7 @@
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import DIFFERENTIAL_FUNCTIONING
-from calibration_pipeline.records import BoolArray, CalibrationState, ItemNight
+from calibration_pipeline.records import FLAG_REASONS, BoolArray, CalibrationState, ItemNight
 
 DIFFICULTY_DRIFT = "difficulty_drift"
 REFERENCE_DRIFT = "reference_drift"
@@ -14,19 +14,7 @@ ANCHOR_DRIFT = "anchor_drift"
 ESTIMATE_AT_BOUND = "estimate_at_bound"
 SUSPECTED_LEAK = "suspected_leak"
 
-REASONS = (
-    DIFFICULTY_DRIFT,
-    REFERENCE_DRIFT,
-    CARRIED_CONTRADICTED,
-    GUESSING_RISE,
-    LOW_DISCRIMINATION,
-    f"{MISFIT}_infit",
-    f"{MISFIT}_outfit",
-    ANCHOR_DRIFT,
-    ESTIMATE_AT_BOUND,
-    DIFFERENTIAL_FUNCTIONING,
-    SUSPECTED_LEAK,
-)
+REASONS = FLAG_REASONS
 """Every reason, as it is stored."""
 
 DRIFTS = frozenset({DIFFICULTY_DRIFT, REFERENCE_DRIFT, CARRIED_CONTRADICTED, ANCHOR_DRIFT})

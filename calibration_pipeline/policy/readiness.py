@@ -256,10 +256,10 @@ def _outlooks(
     is_reached = at_most >= configuration.minimum_responses * counts.days
     to_eligible = np.where(
         is_reached | (counts.window >= configuration.minimum_responses),
-        _days_until(counts.window, configuration.minimum_responses, counts),
+        days_until(counts.window, configuration.minimum_responses, counts),
         math.inf,
     )
-    to_trusted = _days_until(counts.total, configuration.trust_threshold, counts)
+    to_trusted = days_until(counts.total, configuration.trust_threshold, counts)
     for j in np.flatnonzero(~bank.is_retired).tolist():
         yield ItemOutlook(
             key=bank.keys[j],
@@ -273,7 +273,7 @@ def _outlooks(
         )
 
 
-def _days_until(count: IntArray, enough: int, counts: AnswerCounts) -> FloatArray:
+def days_until(count: IntArray, enough: int, counts: AnswerCounts) -> FloatArray:
     """Days until there are enough at the window's rate: 0 if there are, infinite without answers.
 
     In whole numbers: a day more for a rounding error would be one too many.

@@ -35,6 +35,7 @@ from calibration_pipeline.records.exposure import (
     ScaleExposure,
 )
 from calibration_pipeline.records.flags import (
+    FLAG_REASONS,
     Flag,
     FlagCounts,
     FlagDecision,
@@ -47,6 +48,12 @@ from calibration_pipeline.records.freshness import Freshness
 from calibration_pipeline.records.item_priors import (
     ItemPriorFit,
     ScaleItemPriors,
+)
+from calibration_pipeline.records.item_story import (
+    BankEntry,
+    DayAnswers,
+    ItemVersion,
+    NightDifficulty,
 )
 from calibration_pipeline.records.items import (
     ItemBank,
@@ -84,6 +91,7 @@ from calibration_pipeline.records.states import (
 )
 
 __all__ = [
+    "FLAG_REASONS",
     "OUTCOMES",
     "PUBLISHED_NOTHING",
     "AnchorCandidate",
@@ -93,10 +101,12 @@ __all__ = [
     "AnswerCounts",
     "ApiToken",
     "AuditFinding",
+    "BankEntry",
     "BoolArray",
     "CalibrationState",
     "CandidateAbilities",
     "ColdStartItem",
+    "DayAnswers",
     "DayArray",
     "DayResponses",
     "DayRevision",
@@ -118,9 +128,11 @@ __all__ = [
     "ItemPriorFit",
     "ItemProposals",
     "ItemTable",
+    "ItemVersion",
     "LeakVerdicts",
     "LeakWatch",
     "NightAcceptance",
+    "NightDifficulty",
     "NightFigures",
     "NightHistory",
     "ObservedProportions",

@@ -6,6 +6,21 @@ from datetime import date, datetime
 
 from calibration_pipeline.records.arrays import ItemKey
 
+FLAG_REASONS = (
+    "difficulty_drift",
+    "reference_drift",
+    "carried_contradicted",
+    "guessing_rise",
+    "low_discrimination",
+    "misfit_infit",
+    "misfit_outfit",
+    "anchor_drift",
+    "estimate_at_bound",
+    "differential_functioning",
+    "suspected_leak",
+)
+"""Every reason for which an item is flagged, as it is stored."""
+
 
 @dataclass(frozen=True)
 class Flag:

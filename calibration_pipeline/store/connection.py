@@ -1,5 +1,7 @@
 """From an operator's settings to a database that can be worked with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -76,3 +78,35 @@ def open_database(
     if check_revision:
         require_current_revision(engine)
     return engine
+
+
+@contextmanager
+def open_running_database(database_url: str | None, home: Path) -> Iterator[Database | None]:
+    """Connect for a glance: read only, with little patience, and to a server that runs already.
+
+    Parameters
+    ----------
+    database_url
+        PostgreSQL of the operator's; None for the embedded server.
+    home
+        Folder of the embedded server's files.
+
+    Yields
+    ------
+    Database or None
+        None where the embedded server doesn't run.
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        The database can't be reached soon.
+    """
+    server = EmbeddedServer(home)
+    if not (database_url or server.is_running()):
+        yield None
+        return
+    engine = open_engine(database_url or server.url(), read_only=True, is_hasty=True)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -16,6 +16,8 @@ LOCK_TIMEOUT_MILLISECONDS = 60_000
 _SESSION_OPTIONS = (
     f"-c timezone=UTC -c search_path=public -c lock_timeout={LOCK_TIMEOUT_MILLISECONDS}"
 )
+HASTY_SECONDS = 2
+_HASTY = f"-c statement_timeout={HASTY_SECONDS * 1000}"
 _READ_ONLY = "-c default_transaction_read_only=on"
 # A dead peer is noticed within a minute, so that a lock held over the network isn't held for hours.
 _KEEPALIVES = {
@@ -26,7 +28,7 @@ _KEEPALIVES = {
 }
 
 
-def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
+def open_engine(url: str, *, read_only: bool = False, is_hasty: bool = False) -> sa.Engine:
     """Connect to PostgreSQL through psycopg 3, and make sure that it answers.
 
     Parameters
@@ -35,6 +37,8 @@ def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
         ``postgresql://user:password@host/database``, with any driver or none named.
     read_only
         Let PostgreSQL refuse every change.
+    is_hasty
+        Give up after a moment: somebody's shell waits.
 
     Raises
     ------
@@ -44,14 +48,19 @@ def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     MissingPrivilegeError
         From any use of the engine, when the login may not do that.
     """
+    options = [
+        _SESSION_OPTIONS,
+        *([_READ_ONLY] if read_only else []),
+        *([_HASTY] if is_hasty else []),
+    ]
     engine = sa.create_engine(
         urls.to_psycopg3(url),
         pool_pre_ping=True,
         hide_parameters=True,  # a person's id may be among them, and errors are logged
         connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "connect_timeout": HASTY_SECONDS if is_hasty else CONNECT_TIMEOUT_SECONDS,
             "application_name": "calibration_pipeline",
-            "options": f"{_SESSION_OPTIONS} {_READ_ONLY}" if read_only else _SESSION_OPTIONS,
+            "options": " ".join(options),
             **_KEEPALIVES,
         },
     )

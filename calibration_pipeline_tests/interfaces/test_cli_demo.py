@@ -157,7 +157,7 @@ def test_more_nights_than_there_are_days_are_refused_before_anything_is_done(
 def test_wrong_usage_ends_with_2(project: Path, options: tuple[str, str]) -> None:
     result = demo(*options)
     assert result.exit_code == 2
-    assert "Usage: " in result.stderr
+    assert "--help`" in result.stderr
 
 
 @pytest.mark.usefixtures("project")

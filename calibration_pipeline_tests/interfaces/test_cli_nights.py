@@ -208,7 +208,7 @@ def test_a_rejected_night_is_accepted_with_a_reason(operator: Operator) -> None:
 def test_an_acceptance_names_its_night_and_its_reason(options: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, ["night", *options])
     assert result.exit_code == 2
-    assert "Usage: " in result.stderr
+    assert "--help`" in result.stderr
 
 
 def test_the_run_log_tells_who_ran_what(operator: Operator) -> None:
@@ -344,7 +344,7 @@ def test_nights_that_there_are_not_end_with_2(operator: Operator) -> None:
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
-    assert "Usage: " in result.stderr
+    assert "--help`" in result.stderr
 
 
 def test_a_database_without_the_schema_names_the_command_that_makes_it(

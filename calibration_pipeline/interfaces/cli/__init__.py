@@ -43,6 +43,7 @@ COMMANDS = {
     "cold-start": CommandEntry(
         f"{_HERE}.cold_start:cold_start", "Items that few answers tell of, and where to show them."
     ),
+    "item": CommandEntry(f"{_HERE}.item:item", "One item's whole story: why was it flagged?"),
     "flags": CommandEntry(f"{_HERE}.flags:flags", "Flagged items: the evidence, and decisions."),
     "leaks": CommandEntry(
         f"{_HERE}.leaks:leaks", "Suspected leaks, and how soon one would be found."
@@ -63,6 +64,9 @@ COMMANDS = {
         f"{_HERE}.alerts:alerts", "Who is told of failed runs and overdue nights."
     ),
     "ui": CommandEntry(f"{_HERE}.ui:ui", "Open Dagster's web interface on this machine."),
+    "completion": CommandEntry(
+        f"{_HERE}.completion:completion", "Print the script that completes commands in a shell."
+    ),
 }
 
 

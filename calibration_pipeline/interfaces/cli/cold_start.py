@@ -76,7 +76,7 @@ def _row(item: ColdStartItem) -> dict[str, Any]:
     return {
         "item": item_id if version == 1 else f"{item_id}@{version}",
         "total_count": item.total_count,
-        "difficulty_se": round(item.difficulty_se, 2),
+        "difficulty_se": item.difficulty_se,
         "answers_needed": _or_more(item.answers_needed),
         "answers_cautious": _or_more(item.answers_cautious),
         "answers_unaimed": _or_more(item.answers_unaimed),

@@ -41,6 +41,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
+def output_width() -> int:
+    """How many characters a line of stdout may have."""
+    return Console(file=sys.stdout).width if sys.stdout.isatty() else _PIPE_WIDTH
+
+
 def print_table(
     rows: Sequence[Mapping[str, Any]],
     columns: Mapping[str, str],
@@ -70,7 +75,7 @@ def print_table(
     Notes
     -----
     Where a terminal is too narrow to set the columns side by side, each row is a block of lines;
-    not so where `whole` says which of them make room.
+    where `whole` says which of them make room, only if even that isn't enough.
     """
     if as_json:
         print_json(list(rows))
@@ -78,12 +83,14 @@ def print_table(
     if not rows:
         say(empty)
         return
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
     # Ids and explanations are data: no markup, no emoji, no colours of rich's own.
-    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    console = Console(
+        file=sys.stdout, width=output_width(), markup=False, emoji=False, highlight=False
+    )
     headings = list(columns.values())
     cells = [[_cell(row.get(key)) for key in columns] for row in rows]
-    if len(headings) > 2 and not whole and not fits([headings, *cells], console.width):
+    kept = [number for number, key in enumerate(columns) if key in whole]
+    if len(headings) > 2 and not fits([headings, *cells], console.width, kept):
         print_records(console, headings, cells, title=title)
         return
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")

@@ -126,17 +126,32 @@ def _calibrate(settings: Settings, plan: "SimulationPlan") -> None:
 
 
 def _say_what_next(settings: Settings) -> None:
-    """The two commands a newcomer needs now, with the home they belong to if it isn't usual."""
+    """The commands a newcomer needs now, with the home they belong to if it isn't usual."""
     usual = Path.cwd() / ".calibration"
     prefix = (
         "" if settings.home == usual else f"CALIBRATION_HOME={shlex.quote(str(settings.home))} "
     )
     calibrate = shlex.quote(_own_command())
     say("")
-    say(f"Nightly pages:         {settings.home / 'reports' / 'index.html'}")
-    say(f"Open Dagster:          {prefix}{calibrate} ui")
-    say(f"Shut everything down:  {prefix}{calibrate} db stop   (end the interface before)")
-    say("Your own data:         give them a home of their own, see README.md")
+    say(f"Nightly pages:          {settings.home / 'reports' / 'index.html'}")
+    if flagged := _strongest_flag():
+        say(f"Why an item is flagged: {prefix}{calibrate} item {flagged}")
+    say(f"Open Dagster:           {prefix}{calibrate} ui")
+    say(f"Shut everything down:   {prefix}{calibrate} db stop   (end the interface before)")
+    say("Your own data:          give them a home of their own, see README.md")
+
+
+def _strongest_flag() -> str | None:
+    """Name the item with the strongest open flag; None where nothing is flagged."""
+    with configured_database() as database:
+        from calibration_pipeline.interfaces.cli.flags.reading import flags_now
+        from calibration_pipeline.interfaces.flag_reviews import chosen_reviews, review_document
+
+        waiting = chosen_reviews(flags_now(database), "open")
+    if not waiting:
+        return None
+    strongest = max(waiting, key=lambda review: abs(review.episode.newest.z))
+    return str(review_document(strongest)["item"])
 
 
 def _own_command() -> str:

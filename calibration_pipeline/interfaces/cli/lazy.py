@@ -2,7 +2,8 @@
 
 import importlib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -57,12 +58,37 @@ class StoppedError(OneLineError):
     exit_code = 130
 
 
+@contextmanager
+def usage_in_one_line() -> Iterator[None]:
+    """Turn click's complaint about a wrong option or argument into one line with the next step.
+
+    Raises
+    ------
+    WrongInputError
+        In place of a `click.UsageError`; but for that of a group called by its bare name, which
+        prints its help.
+    """
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "calibrate"
+        what = error.format_message().rstrip(".")
+        raise WrongInputError(f"error: {what}: see `{path} --help`") from error
+
+
 class LazyGroup(click.Group):
     """A group whose commands are named in a table and imported on demand."""
 
     def __init__(self, *args: Any, entries: Mapping[str, CommandEntry], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.entries = entries
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options of the program itself; what is wrong with them ends in one line."""
+        with usage_in_one_line():
+            return super().make_context(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the names in the table's order, which is the order of use."""
@@ -99,9 +125,12 @@ class LazyGroup(click.Group):
             In place of any other `CalibrationError`: exit code 1.
         StoppedError
             In place of a `KeyboardInterrupt`: exit code 130.
+        WrongInputError
+            In place of click's five lines on a wrong option or argument, too.
         """
         try:
-            return super().invoke(ctx)
+            with usage_in_one_line():
+                return super().invoke(ctx)
         except CalibrationError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import item_ids
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -14,7 +15,7 @@ from calibration_pipeline.interfaces.cli.flags.reading import named_item
 from calibration_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from calibration_pipeline.records import ItemKey, LeakVerdicts
+    from calibration_pipeline.records import LeakVerdicts
 
 _SUSPECTED = {
     "item": "Suspected",
@@ -36,7 +37,7 @@ _NO_NIGHT = "No accepted night has watched for leaks yet: run `calibrate night`.
 
 
 @click.command()
-@click.argument("item", required=False)
+@click.argument("item", required=False, shell_complete=item_ids)
 @click.option("--rows", default=10, show_default=True, help="Least protected items to show.")
 @json_option
 def leaks(item: str | None, rows: int, as_json: bool) -> None:
@@ -48,6 +49,7 @@ def leaks(item: str | None, rows: int, as_json: bool) -> None:
     Example: calibrate leaks item-0815
     """
     with configured_database() as database:
+        from calibration_pipeline.interfaces.leak_documents import leak_document
         from calibration_pipeline.store.flags import newest_flagged_night
         from calibration_pipeline.store.leak_verdicts import read_leak_verdicts
 
@@ -62,33 +64,13 @@ def leaks(item: str | None, rows: int, as_json: bool) -> None:
         return
     keys, verdicts = found
     if key is None:
-        documents = [_document(keys, verdicts, j) for j in range(len(keys))]
+        documents = [leak_document(keys, verdicts, j) for j in range(len(keys))]
         _print_all({"night": night, "items": documents}, verdicts, rows, as_json=as_json)
     elif key in keys:
-        document = _document(keys, verdicts, keys.index(key))
+        document = leak_document(keys, verdicts, keys.index(key))
         print_facts(f"{key[0]}@{key[1]}", {"night": night} | document, as_json=as_json)
     else:
         say(f"The night of {night} didn't know {key[0]}@{key[1]} yet.")
-
-
-def _document(keys: tuple[ItemKey, ...], verdicts: LeakVerdicts, j: int) -> dict[str, Any]:
-    """One item as a flat row; what is infinite is unknown."""
-    source = int(verdicts.alarm_item[j])
-    values = {name: getattr(verdicts, name)[j].item() for name in verdicts.__dataclass_fields__}
-    del values["alarm_item"]
-    plain = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
-    item_id, version = keys[j]
-    return {
-        "item": item_id if version == 1 else f"{item_id}@{version}",
-        "item_id": item_id,
-        "content_version": version,
-        "alarm_of": None if source < 0 else keys[source][0],
-        "is_left_out": source == j,
-        **plain,
-    }
 
 
 def _print_all(

@@ -1,17 +1,19 @@
 """Tables on terminals too narrow for them: a block of lines per row, as psql's expanded display."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 LEAST_PROSE = 20
 """Characters to a line below which prose in a column is no pleasure to read."""
+_LEAST_BROKEN = 6
+"""Characters to a line of a column that makes room for others."""
 _FRAME = 3
 """Characters that a column's border and padding take."""
 
 
-def fits(rows: Sequence[Sequence[str]], width: int) -> bool:
+def fits(rows: Sequence[Sequence[str]], width: int, whole: Collection[int] = ()) -> bool:
     """Whether a table can be drawn without breaking a word, or cutting prose to ribbons.
 
     Parameters
@@ -20,8 +22,19 @@ def fits(rows: Sequence[Sequence[str]], width: int) -> bool:
         Cells by row, the headings first.
     width
         Of the terminal, in characters.
+    whole
+        Columns that are never broken; where there are any, the others may be broken anywhere.
     """
-    return sum(map(_least_width, zip(*rows, strict=True))) + _FRAME * len(rows[0]) + 1 <= width
+    columns = enumerate(zip(*rows, strict=True))
+    least = (
+        max(map(len, column))
+        if number in whole
+        else _LEAST_BROKEN
+        if whole
+        else _least_width(column)
+        for number, column in columns
+    )
+    return sum(least) + _FRAME * len(rows[0]) + 1 <= width
 
 
 def is_code(heading: str, column: Sequence[str]) -> bool:

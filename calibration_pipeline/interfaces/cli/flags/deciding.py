@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.interfaces.cli.completing import flag_reasons, item_ids
 from calibration_pipeline.interfaces.cli.console import say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.flags.reading import named_item
@@ -27,13 +28,18 @@ def _decision(command: _Command) -> _Command:
     for decorate in (
         click.option("--decided-by", metavar="NAME", help="Who decides.  [default: your login]"),
         click.option("--reason", required=True, metavar="TEXT", help="Why, for the record."),
-        click.argument("item"),
+        click.argument("item", shell_complete=item_ids),
     ):
         command = decorate(command)
     return command
 
 
-_flag = click.option("--flag", metavar="FLAG", help="One of the item's flags.  [default: all]")
+_flag = click.option(
+    "--flag",
+    metavar="FLAG",
+    shell_complete=flag_reasons,
+    help="One of the item's flags.  [default: all]",
+)
 _from = click.option(
     "--from",
     "first_night",

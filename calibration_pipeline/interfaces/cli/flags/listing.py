@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import flag_reasons
 from calibration_pipeline.interfaces.cli.console import json_option, print_table
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.flags.reading import flags_now
@@ -24,7 +25,12 @@ _COLUMNS = {
 @click.option("--open", "which", flag_value="open", default="open", help="What is open.  [default]")
 @click.option("--new", "which", flag_value="new", help="What is open since the newest night.")
 @click.option("--all", "which", flag_value="all", help="Dismissed and resolved ones too.")
-@click.option("--reason", metavar="FLAG", help="One kind of flag, such as reference_drift.")
+@click.option(
+    "--reason",
+    metavar="FLAG",
+    shell_complete=flag_reasons,
+    help="One kind of flag, such as reference_drift.",
+)
 @json_option
 def list_flags(which: str, reason: str | None, as_json: bool) -> None:
     """List flags, the strongest evidence first; open and acknowledged ones unless told otherwise.

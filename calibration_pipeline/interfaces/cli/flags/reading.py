@@ -29,6 +29,7 @@ def named_item(database: Database, name: str) -> ItemKey:
         The bank has no such item.
     """
     from calibration_pipeline.store.bank import content_versions
+    from calibration_pipeline.store.names import near_names
 
     versions = content_versions(database, name)
     if versions:
@@ -36,7 +37,9 @@ def named_item(database: Database, name: str) -> ItemKey:
     item_id, _, version = name.rpartition("@")
     if version.isdecimal() and int(version) in content_versions(database, item_id):
         return item_id, int(version)
+    near = near_names(database, item_id if version.isdecimal() else name)
+    meant = f"did you mean {' or '.join(near)}? Otherwise " if near else ""
     raise BadInputError(
-        f"the bank has no item {name!r}: give an id that `calibrate flags list` shows, or "
+        f"the bank has no item {name!r}: {meant}give an id that `calibrate flags list` shows, or "
         "id@content_version"
     )

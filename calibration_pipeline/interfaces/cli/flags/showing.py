@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import item_ids
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -50,7 +51,7 @@ _MOVES = (0.2, 0.3, 0.4)
 
 
 @click.command()
-@click.argument("item")
+@click.argument("item", shell_complete=item_ids)
 @json_option
 def show(item: str, as_json: bool) -> None:
     """Show every night's evidence on ITEM (its id, or id@content_version), and the decisions.

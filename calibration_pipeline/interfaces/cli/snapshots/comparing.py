@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import versions
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -31,8 +32,8 @@ _COLUMNS = {
 
 
 @click.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=versions)
+@click.argument("after", shell_complete=versions)
 @click.option(
     "--moved-by",
     type=click.FloatRange(min=0.0),
@@ -82,11 +83,13 @@ def _compared(database: Database, before: int, after: int) -> VersionDiff:
 
 def _document(change: ItemChange) -> dict[str, Any]:
     """One item as a flat row."""
+    from calibration_pipeline.policy.item_story import change_in_words
+
     row: dict[str, Any] = {
         "item_id": change.key[0],
         "content_version": change.key[1],
         "scale": change.item.scale,
-        "change": _in_words(change),
+        "change": change_in_words(change),
     }
     shifts = {
         "difficulty": change.difficulty,
@@ -104,14 +107,3 @@ def _document(change: ItemChange) -> dict[str, Any]:
 def _shift(name: str, shift: Shift | None) -> dict[str, float | None]:
     values = asdict(shift) if shift else dict.fromkeys(("by", "in_standard_errors"))
     return {f"{name}_{measure}": value for measure, value in values.items()}
-
-
-def _in_words(change: ItemChange) -> str:
-    """Every kind of change that applies."""
-    said: list[str] = [] if change.presence == "both" else [change.presence]
-    said += ["moved"] if change.moved else []
-    said += ["trusted now"] if change.graduated else []
-    said += ["provisional again"] if change.became_provisional else []
-    if change.source_changed and change.before and change.after:
-        said.append(f"{change.before.source} → {change.after.source}")
-    return ", ".join(said)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import versions
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.operator import operator_name
@@ -27,7 +28,7 @@ _WHILE_FROZEN = "Publication is frozen: it stays there until `calibrate snapshot
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", shell_complete=versions)
 @click.option("--reason", required=True, help="Why, for the log of moves.")
 @click.option(
     "--expect", type=click.IntRange(min=1), help="Only if `current` points at this version now."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calibration_pipeline.interfaces.cli.completing import versions
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
@@ -79,7 +80,7 @@ def list_versions(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", shell_complete=versions)
 @click.option(
     "--rows", type=click.IntRange(min=0), default=10, show_default=True, help="Items to show."
 )
@@ -115,7 +116,7 @@ def show(version: str, rows: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", shell_complete=versions)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
