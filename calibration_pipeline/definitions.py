@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import SecretStr
 
+from calibration_pipeline.execution.choosing import open_engine
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.orchestration.anchor_selection import anchor_selection_job
 from calibration_pipeline.orchestration.assets import (
     anchor_link,
@@ -42,6 +44,7 @@ from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
 from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import pseudonym_key
+from calibration_pipeline.store.shard_files import ShardFiles
 from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline.store.suppression import require_reapplied
 
@@ -134,6 +137,7 @@ def _put_together(
             report,
             heartbeat,
             lambda: open_dry_run_store(settings),
+            lambda: engine_of(settings),
         ),
     )
 
@@ -188,6 +192,21 @@ def open_dry_run_store(settings: Settings) -> DryRunStore:
         pseudonym_key=key,
         context=_run_context(settings, "dry run", "none"),
         source=choose_source(settings.source, settings.home, keep=False),
+    )
+
+
+def engine_of(settings: Settings) -> AbstractContextManager[Engine]:
+    """Open where passes over the answers run: this process, or the cluster that is set.
+
+    Raises
+    ------
+    EngineError
+        Dask isn't installed.
+    """
+    return open_engine(
+        settings.dask_scheduler,
+        ShardFiles(str(settings.home / "archive")),
+        settings.dask_timeout_seconds,
     )
 
 

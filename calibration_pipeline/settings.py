@@ -9,6 +9,7 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -69,6 +70,12 @@ def _can_be_called(url: str) -> bool:
     is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
     # The library that posts takes a user's name for a part of the host.
     return is_plain and is_web and "@" not in parts.netloc
+
+
+def _a_scheduler(address: str | None) -> str | None:
+    if address is not None and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:\d{1,5}", address):
+        raise ValueError("not an address such as tcp://scheduler:8786 or tls://scheduler:8786")
+    return address
 
 
 def _a_folder(path: Path) -> Path:
@@ -197,6 +204,10 @@ class Settings(BaseSettings):
         Days for which answers and abilities are kept.
     run_history_days
         Days for which Dagster's runs are kept, with their events.
+    dask_scheduler
+        Address of the Dask scheduler whose workers compute; unset, this machine's threads do.
+    dask_timeout_seconds
+        What one pass over the answers may take on the cluster, the loading of its shards included.
     cross_checks
         Whether Dagster's daemon checks published nights by other means, where the extra `bayes` is
         installed.
@@ -232,6 +243,8 @@ class Settings(BaseSettings):
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
+    dask_scheduler: Annotated[str | None, AfterValidator(_a_scheduler)] = None
+    dask_timeout_seconds: int = Field(default=600, ge=1)
     cross_checks: bool = True
 
 
