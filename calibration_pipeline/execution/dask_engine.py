@@ -9,6 +9,7 @@
    take part in the tree once, whoever gave them.
 """
 
+import logging
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,8 @@ class DaskEngine:
         if self._client is None:
             from distributed import Client
 
+            # What it logs of a lost connection is a traceback; our own line says it.
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
             self._client = Client(
                 self._scheduler,
                 timeout=min(CONNECT_SECONDS, self._timeout),
@@ -145,6 +148,8 @@ class DaskEngine:
                 direct_to_workers=True,
             )
             self._client.wait_for_workers(1, timeout=self._timeout)
+        if self._client.status != "running":  # it tries to connect again: for other answers
+            raise ConnectionError("the connection to the scheduler was lost")
         return self._client
 
     def _place(self, data: ResponseData) -> _Placed:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
@@ -17,10 +17,11 @@ _WORKER = "distributed.cli.dask_worker"
 
 @dataclass
 class Cluster:
-    """A scheduler's address, and the processes."""
+    """A scheduler's address, and the processes; what `stack` enters ends with the cluster."""
 
     address: str
     scheduler: subprocess.Popen[bytes]
+    stack: ExitStack
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
@@ -38,13 +39,13 @@ def cluster(n_workers: int) -> Iterator[Cluster]:
         scheduler = stack.enter_context(
             _running(_SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         )
-        found = Cluster(address, scheduler)
+        found = Cluster(address, scheduler, stack)
         for _ in range(n_workers):
             found.workers.append(stack.enter_context(worker_of(address)))
         yield found
 
 
-def worker_of(address: str) -> "contextmanager[subprocess.Popen[bytes]]":
+def worker_of(address: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Start a worker with one thread, which nobody starts again when it is dead."""
     return _running(
         _WORKER, address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny",
@@ -63,7 +64,7 @@ def _running(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             "PYTHONPATH": str(PROJECT),
             "NUMBA_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
-            # Workers ask once a second who is there; a lost connection is noticed at once anyway.
+            # It samples stacks a hundred times a second.
             "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
         },
     )
