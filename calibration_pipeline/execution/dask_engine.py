@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -105,8 +105,8 @@ class DaskEngine:
             found = [part.result(timeout=self._timeout) for part in parts]
         return np.concatenate(found, axis=1)
 
-    def facts(self) -> list[dict[str, Any]]:
-        """What every worker says of itself, for a check of the installation.
+    def facts(self) -> list[worker.WorkerFacts]:
+        """What every worker says of itself, in order of their addresses.
 
         Raises
         ------
@@ -114,8 +114,13 @@ class DaskEngine:
             The scheduler doesn't answer, or has no worker.
         """
         with self._explained():
-            found: dict[str, dict[str, Any]] = self._connected().run(worker.facts)
-            return [found[address] for address in sorted(found)]
+            client, name = self._connected(), "probe"
+            self._store.write(name, [b"probe"])
+            asked = [
+                client.submit(worker.facts, self._store.read, name, pure=False, workers=[address])
+                for address in sorted(client.nthreads())
+            ]
+            return [facts.result(timeout=self._timeout) for facts in asked]
 
     def __enter__(self) -> Self:
         return self
@@ -163,23 +168,16 @@ class DaskEngine:
     def _written(self, data: ResponseData) -> _Placed:
         client, number = self._connected(), next(self._numbers)
         versions, read = installed_versions(), self._store.read
-        workers = sorted(client.nthreads())
-        nodes = cut(data.shards.n_blocks, len(workers))
         placed = _Placed(weakref.ref(data), {}, [])
-        for node, owner in nodes.items():
+        for node in cut(data.shards.n_blocks, len(client.nthreads())):
             name = f"{number:04d}-{node[0]}-{node[1]}"
             content = pack(data.shards.blocks(*node))
             self._store.write(name, content)
             placed.names.append(name)
+            # Dask says which worker, and evenly. A task that were told where to run would wait for
+            # ever, were that worker lost while there is no other.
             placed.shards[node] = client.submit(
-                worker.load,
-                read,
-                name,
-                digest_of(content),
-                versions,
-                pure=False,
-                workers=[workers[owner]],
-                allow_other_workers=True,  # where that one is lost
+                worker.load, read, name, digest_of(content), versions, pure=False
             )
         return placed
 
@@ -201,7 +199,7 @@ class DaskEngine:
             raise
         except KilledWorker as error:
             raise EngineUnavailableError(
-                f"workers of the Dask cluster at {self._scheduler} died again and again in the same "
+                f"workers of the Dask cluster at {self._scheduler} died again and again in one "
                 "pass: give them more memory, or start more of them (docs/scale.md)"
             ) from error
         except TimeoutError as error:
@@ -211,8 +209,8 @@ class DaskEngine:
             ) from error
         except (CancelledError, OSError, NoValidWorkerError, NoWorkerError) as error:
             raise EngineUnavailableError(
-                f"the Dask scheduler {self._scheduler} can't be reached, or went away: start it, or "
-                "unset CALIBRATION_DASK_SCHEDULER to compute on this machine"
+                f"the Dask scheduler {self._scheduler} can't be reached, or went away: start it, "
+                "or unset CALIBRATION_DASK_SCHEDULER to compute on this machine"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which nodes of the fixed tree each worker has."""
+"""Which nodes of the fixed tree workers are given."""
 
 from calibration_pipeline.irt.shards import halves
 
@@ -8,10 +8,8 @@ NODES_PER_WORKER = 4
 """Where the tree can't be divided evenly: more of them even out what each worker has."""
 
 
-def cut(n_blocks: int, n_workers: int) -> dict[Node, int]:
-    """Cut the tree into nodes that cover every block once, each with the worker that has it.
-
-    A worker's nodes stand side by side, so that most sums are added where they are.
+def cut(n_blocks: int, n_workers: int) -> list[Node]:
+    """Cut the tree into nodes that cover every block once: about one for each worker, or some.
 
     Parameters
     ----------
@@ -25,7 +23,7 @@ def cut(n_blocks: int, n_workers: int) -> dict[Node, int]:
     nodes = [(0, n_blocks)]
     while len(nodes) < min(wanted, n_blocks):
         nodes = [half for node in nodes for half in _halved(node)]
-    return {node: number * n_workers // len(nodes) for number, node in enumerate(nodes)}
+    return nodes
 
 
 def _halved(node: Node) -> list[Node]:

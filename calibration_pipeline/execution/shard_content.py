@@ -19,7 +19,7 @@ def pack(shards: AnswerShards) -> list[bytes | memoryview]:
     header += b" " * (-(_LENGTH_BYTES + len(header)) % _ALIGNMENT)
     parts: list[bytes | memoryview] = [len(header).to_bytes(_LENGTH_BYTES, "little") + header]
     for array in arrays.values():
-        parts += [memoryview(array).cast("B")] if len(array) else []
+        parts += [array.data.cast("B")] if len(array) else []
         parts.append(b"\0" * (-array.nbytes % _ALIGNMENT))
     return parts
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -39,7 +39,7 @@ def load(read: Read, name: str, digest: str, versions: Mapping[str, str]) -> Ans
         )
     try:
         content = read(name)
-    except OSError as error:
+    except Exception as error:  # libraries of object stores have errors of their own
         raise EngineError(
             f"a Dask worker can't read the shards in the archive ({type(error).__name__}): every "
             "worker has to reach the archive under the same name, with credentials of its own"
@@ -66,15 +66,27 @@ def values(shards: AnswerShards, work: SessionPass) -> FloatArray:
         return work.of(_writable(shards))
 
 
-def facts() -> dict[str, Any]:
-    """What this worker says of itself."""
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What a worker says of itself: versions, processor, threads, and why it can't read shards."""
+
+    versions: Mapping[str, str]
+    processor: str
+    threads: int
+    obstacle: str
+
+
+def facts(read: Read, probe: str) -> WorkerFacts:
+    """Say what this worker is, and whether it can read a file that was just written."""
     from distributed import get_worker
 
-    return {
-        "versions": installed_versions(),
-        "processor": processor(),
-        "threads": get_worker().state.nthreads,
-    }
+    try:
+        read(probe)
+        obstacle = ""
+    except Exception as error:  # libraries of object stores have errors of their own
+        obstacle = type(error).__name__
+    threads = int(get_worker().state.nthreads)
+    return WorkerFacts(installed_versions(), processor(), threads, obstacle)
 
 
 class _Threads:
