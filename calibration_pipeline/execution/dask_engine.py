@@ -122,6 +122,17 @@ class DaskEngine:
             ]
             return [facts.result(timeout=self._timeout) for facts in asked]
 
+    def wait_for_workers(self, number: int) -> None:
+        """Wait until so many workers are there; by itself an engine begins with the first.
+
+        Raises
+        ------
+        EngineUnavailableError
+            They aren't, within the time that a pass may take.
+        """
+        with self._explained():
+            self._connected().wait_for_workers(number, timeout=self._timeout)
+
     def __enter__(self) -> Self:
         return self
 
