@@ -94,9 +94,9 @@ of it at 100 million.
 DASK = """\
 A Dask cluster of processes on this machine: a scheduler, and workers of one thread each. Answers as
 in the section above, {responses:,} of them to {items:,} items, in {blocks} blocks. Passes here and
-on the cluster alternate. Seconds are those of the clock, and in brackets those of the processors, of
-all processes together: other work on the machine lengthens the former. More workers than cores can
-show what a worker costs, not what it gains. What follows from it for larger windows:
+on the cluster alternate. Seconds are those of the clock, and in brackets those of the processors,
+of all processes together: other work on the machine lengthens the former. More workers than cores
+can show what a worker costs, not what it gains. What follows from it for larger windows:
 [scale.md](scale.md).
 """
 
