@@ -192,6 +192,7 @@ def test_a_scheduler_that_nobody_listens_for_is_one_clear_line(answers, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_no_worker_and_a_scheduler_that_goes_away_end_in_one_line_each(answers, tmp_path):
     files = ShardFiles(str(tmp_path))
     with cluster(0) as own:
