@@ -85,7 +85,7 @@ $(CORE): $(REQUIREMENTS) | $(MADE)
 
 $(FULL): $(REQUIREMENTS) | $(MADE)
 	@echo "Installing the pipeline, its tests' tools and PyTorch into $(VENV) (a few minutes the first time)"
-	@$(PIP) --editable '.[dev,bayes]'
+	@$(PIP) --editable '.[dev,bayes,dask]'
 	@touch $(CORE) $@
 
 $(COMPILED): $(KERNELS) | $(FULL)

@@ -1,11 +1,12 @@
 """The page: targets first, then a table per section."""
 
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks import texts
+from benchmarks.cluster_report import on_cluster
 from benchmarks.scoring import Row
+from benchmarks.tables import prose, table
 from benchmarks.targets import Results, judge, mean_of, per_million
 
 
@@ -19,18 +20,9 @@ def render(results: Results) -> str:
     return "\n".join(parts)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
-
-
-def _prose(text: str) -> str:
-    return textwrap.fill(text, 98) + "\n"
-
-
 def _targets(results: Results) -> str:
     rows = [[verdict.claim, verdict.measured, verdict.word] for verdict in judge(results)]
-    return "## What has to be shown\n\n" + _table(["Target", "Measured", ""], rows)
+    return "## What has to be shown\n\n" + table(["Target", "Measured", ""], rows)
 
 
 def _machines(results: Results) -> str:
@@ -57,7 +49,7 @@ COMPARISON = ["", "seconds", "MiB", "RMSE a", "b", "c", "bias b", "linked a", "l
 
 
 def _comparison(rows: list[Row]) -> str:
-    return _table(COMPARISON, [_compared(row) for row in rows])
+    return table(COMPARISON, [_compared(row) for row in rows])
 
 
 def _compared(row: Row) -> list[str]:
@@ -105,7 +97,7 @@ def _dense(section: Results) -> str:
         f"{_listed(linked)}. The standard deviation of ability, given as 1, comes back as "
         f"{min(sds):.3f} to {max(sds):.3f}."
     )
-    return body + _prose(more)
+    return body + prose(more)
 
 
 def _night(section: Results) -> str:
@@ -113,7 +105,7 @@ def _night(section: Results) -> str:
     body = f"{texts.NIGHT}\n{_comparison(section['rows'])}\n"
     ours = section["rows"][0]
     if ours["status"] == "ok":
-        body += _prose(
+        body += prose(
             f"Ours covers the true b of {ours['coverage']:.1%} of these items with its 95% "
             f"intervals. {_seconds(ours['common_seconds'])} s more give the part of the errors "
             "that all items share, which those intervals include."
@@ -121,7 +113,7 @@ def _night(section: Results) -> str:
         body += "\n"
     if larger["status"] != "ok":
         return f"{body}40,000 sessions: {larger['status']}.\n"
-    return body + _prose(
+    return body + prose(
         f"40,000 sessions: {_seconds(larger['seconds'])} s, {larger['peak_mib']:,.0f} MiB, "
         f"RMSE of a, b, c {_listed(larger['rmse'])}."
     )
@@ -140,7 +132,7 @@ def _anchors(section: Results) -> str:
         if draws:
             means = [mean_of(draws, _entry(kind, 1)) for kind in ("rmse", "bias")]
             covered = mean_of(draws, lambda row: row["coverage"])
-            part += "\n" + _prose(
+            part += "\n" + prose(
                 f"Ours in {len(draws)} draws: RMSE of b {means[0]:.3f}, bias {means[1]:+.3f}; the "
                 f"95% intervals cover {covered:.1%}."
             )
@@ -168,7 +160,7 @@ def _starts(section: Results) -> str:
             ]
             rows.append([label, *(f"{value:.3f}" for value in means)])
     head = ["A session sees", "slope of true b on estimate", "coverage of 95% intervals", "RMSE b"]
-    return f"{texts.STARTS.format(draws=draws)}\n{_table(head, rows)}"
+    return f"{texts.STARTS.format(draws=draws)}\n{table(head, rows)}"
 
 
 def _throughput(section: Results) -> str:
@@ -181,7 +173,7 @@ def _throughput(section: Results) -> str:
         ]
         for row in section["rows"]
     ]
-    return f"{texts.THROUGHPUT}\n{_table(['', 'bare loop', 'E-step', 'ratio'], rows)}"
+    return f"{texts.THROUGHPUT}\n{table(['', 'bare loop', 'E-step', 'ratio'], rows)}"
 
 
 def _adaptive_tests(section: Results) -> str:
@@ -207,8 +199,8 @@ def _adaptive_tests(section: Results) -> str:
     ]
     heads = ["", "candidates", "seconds", "worst rate", "without", "precision lost"]
     return (
-        f"{texts.ADAPTIVE_TESTS}\n{_table(['items', '', 'seconds', 'RMSE'], tests)}\n"
-        f"{texts.EXPOSURE_CONTROL}\n{_table(heads, controlled)}"
+        f"{texts.ADAPTIVE_TESTS}\n{table(['items', '', 'seconds', 'RMSE'], tests)}\n"
+        f"{texts.EXPOSURE_CONTROL}\n{table(heads, controlled)}"
     )
 
 
@@ -228,7 +220,7 @@ def _large(section: Results) -> str:
     ]
     raw = 100e6 * (4 + 1 + 4) / 2**30  # item, score, and the row of the table
     head = ["Answers", "seconds", "seconds per million", "cycles", "MiB", "RMSE b"]
-    return f"{texts.LARGE.format(raw=raw)}\n{_table(head, rows)}"
+    return f"{texts.LARGE.format(raw=raw)}\n{table(head, rows)}"
 
 
 WAYS = {
@@ -247,7 +239,7 @@ def _extraction(section: Results) -> str:
                      f"{rates[-1]:,.0f}", f"{rates[0]:,.0f}",
                      f"{max(row['peak_mib'] for row in found):,.0f}"])  # fmt: skip
     head = ["", "seconds, fastest", "rows a second, fastest", "slowest", "MiB"]
-    return f"{texts.EXTRACTION}\n{_table(head, rows)}"
+    return f"{texts.EXTRACTION}\n{table(head, rows)}"
 
 
 def _whole_night(section: Results) -> str:
@@ -259,7 +251,7 @@ def _whole_night(section: Results) -> str:
         "more pass from its start until the run begins: imports, and connecting to Dagster's "
         "database."
     )
-    return f"{texts.WHOLE_NIGHT}\n{_table(['Step', 'seconds'], rows)}\n{_prose(more)}"
+    return f"{texts.WHOLE_NIGHT}\n{table(['Step', 'seconds'], rows)}\n{prose(more)}"
 
 
 def _http(section: Results) -> str:
@@ -275,7 +267,7 @@ def _http(section: Results) -> str:
     ]  # fmt: skip
     more = f"The machine's load before was {section['load']:.1f}."
     forms = ["A whole version", "kB", "median, ms", "slowest, ms"]
-    return f"{texts.HTTP}\n{_table(head, rows)}\n{_table(forms, snapshots)}\n{_prose(more)}"
+    return f"{texts.HTTP}\n{table(head, rows)}\n{table(forms, snapshots)}\n{prose(more)}"
 
 
 def _calibrations(section: Results) -> str:
@@ -289,7 +281,7 @@ def _calibrations(section: Results) -> str:
         f"The first call of all, as soon as the service said that it was ready, took "
         f"{section['first_seconds']:.2f} s. The machine's load before was {section['load']:.1f}."
     )
-    return f"{texts.CALIBRATIONS}\n{_table(head, rows)}\n{_prose(more)}"
+    return f"{texts.CALIBRATIONS}\n{table(head, rows)}\n{prose(more)}"
 
 
 BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
@@ -301,6 +293,7 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("throughput", "E-step throughput", _throughput),
     ("adaptive-tests", "Adaptive tests and exposure control", _adaptive_tests),
     ("large", "100 million answers", _large),
+    ("dask", "On a Dask cluster", on_cluster),
     ("extraction", "Extraction of a day", _extraction),
     ("whole-night", "A whole night", _whole_night),
     ("http", "Reads over HTTP", _http),

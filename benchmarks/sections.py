@@ -141,6 +141,19 @@ def throughput(workshop: Workshop) -> Section:
     return {"rows": rows}
 
 
+def dask(workshop: Workshop) -> Section:
+    """20 million answers on 1, 2 and 4 Dask workers, beside this machine's threads."""
+    output = workshop.folder / "dask.json"
+    command = [sys.executable, "-m", "benchmarks.dask_cluster", str(output)]
+    run = run_limited(command, OURS_LIMIT_SECONDS)
+    if run.returncode != 0:
+        raise RuntimeError(f"the cluster could not be measured: {run.last_line}")
+    found: Section = json.loads(output.read_text())
+    for row in found["rows"]:
+        workshop.say(f"  {row['workers']} workers: a pass {row['pass_seconds']:.2f} s")
+    return found
+
+
 def large(workshop: Workshop) -> Section:
     """1, 10 and 100 million answers to the same 10,000 items."""
     return {
@@ -198,10 +211,11 @@ SECTIONS: dict[str, Callable[[Workshop], Section]] = {
     "throughput": throughput,
     "adaptive-tests": adaptive_tests,
     "large": large,
+    "dask": dask,
     "extraction": extraction,
     "whole-night": whole_night,
     "http": http,
     "calibrations": calibrations,
 }
-TAKES_MINUTES = frozenset({"large"})
+TAKES_MINUTES = frozenset({"large", "dask"})
 """Left out unless asked for."""

@@ -192,6 +192,15 @@ def _large(section: Results) -> Found:
     yield Figure(claim, growth, high=1.1, form=".2f")
 
 
+def _dask(section: Results) -> Found:
+    (compared,) = (row for row in section["rows"] if "fit_dask_seconds" in row)
+    ratio = compared["fit_dask_seconds"] / compared["fit_local_seconds"]
+    claim = "Dask: seconds of a fit on two workers over those on two threads, at most 1.3"
+    yield Figure(claim, ratio, high=1.3, form=".2f")
+    is_same = compared["fit_is_same"] and all(row["is_same"] for row in section["rows"])
+    yield Verdict("Dask: the same bytes", "yes" if is_same else "no", is_same)
+
+
 def best_rate(rows: list[Row], ways: tuple[str, ...]) -> float:
     """Rows a second of the fastest run of some ways."""
     return max(row["rows"] / row["seconds"] for row in rows if row["way"] in ways)
@@ -245,6 +254,7 @@ JUDGES: dict[str, Callable[[Results], Found]] = {
     "throughput": _throughput,
     "adaptive-tests": _adaptive_tests,
     "large": _large,
+    "dask": _dask,
     "extraction": _extraction,
     "whole-night": _whole_night,
     "http": _http,

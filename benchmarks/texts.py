@@ -91,6 +91,15 @@ good part of the time, and have some 100 answers each. Memory includes the answe
 of it at 100 million.
 """
 
+DASK = """\
+A Dask cluster of processes on this machine: a scheduler, and workers of one thread each. Answers as
+in the section above, {responses:,} of them to {items:,} items, in {blocks} blocks. Passes here and
+on the cluster alternate. Seconds are those of the clock, and in brackets those of the processors,
+of all processes together: other work on the machine lengthens the former. More workers than cores
+can show what a worker costs, not what it gains. What follows from it for larger windows:
+[scale.md](scale.md).
+"""
+
 EXTRACTION = """\
 One local day of 5 million answers to 10,000 items in sessions of 30, mixed in the table as a test
 engine writes them, from the embedded PostgreSQL into a fresh archive: read, ordered, checked for

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -12,6 +12,8 @@ import dagster as dg
 from pydantic import SecretStr
 
 from calibration_pipeline.alerts.choosing import choose_alerts
+from calibration_pipeline.execution.choosing import open_engine
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.orchestration.alert_sensors import (
     failed_runs_sensor,
     overdue_nights_sensor,
@@ -52,6 +54,7 @@ from calibration_pipeline.store.dry_run_store import DryRunStore
 from calibration_pipeline.store.freshness import read_freshness
 from calibration_pipeline.store.history import newest_finished_night
 from calibration_pipeline.store.pseudonyms import pseudonym_key
+from calibration_pipeline.store.shard_files import ShardFiles
 from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline.store.suppression import require_reapplied
 
@@ -150,6 +153,7 @@ def _put_together(
             heartbeat,
             lambda: open_dry_run_store(settings),
             ReportOptions(settings.report_charts, settings.report_items_drawn),
+            lambda: engine_of(settings),
         ),
     )
 
@@ -221,6 +225,21 @@ def open_dry_run_store(settings: Settings) -> DryRunStore:
         pseudonym_key=key,
         context=_run_context(settings, "dry run", "none"),
         source=choose_source(settings.source, settings.home, keep=False),
+    )
+
+
+def engine_of(settings: Settings) -> AbstractContextManager[Engine]:
+    """Open where passes over the answers run: this process, or the cluster that is set.
+
+    Raises
+    ------
+    EngineError
+        Dask isn't installed.
+    """
+    return open_engine(
+        settings.dask_scheduler,
+        ShardFiles(settings.archive_place),
+        settings.dask_timeout_seconds,
     )
 
 

@@ -85,6 +85,14 @@ class DiskFullError(ArchiveWriteError):
     """A disk has no room for a day's answers, or for a night's page."""
 
 
+class EngineError(CalibrationError):
+    """The cluster that is to compute can't be used as it stands; nothing was recorded."""
+
+
+class EngineUnavailableError(EngineError):
+    """The cluster that is to compute can't be reached, or fell apart: another try may do."""
+
+
 class RetentionBlockedError(CalibrationError):
     """Answers are past their retention period, and a night still needs them."""
 

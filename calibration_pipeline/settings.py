@@ -9,6 +9,7 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 import dataclasses
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from datetime import date
@@ -72,6 +73,12 @@ def _an_archive(place: str | None) -> str | None:
     if is_url and scheme not in LOCAL:
         return require_plain(place)
     return str(_a_folder(Path(rest or place)))
+
+
+def _a_scheduler(address: str | None) -> str | None:
+    if address is not None and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:\d{1,5}", address):
+        raise ValueError("not an address such as tcp://scheduler:8786 or tls://scheduler:8786")
+    return address
 
 
 def _a_folder(path: Path) -> Path:
@@ -204,6 +211,10 @@ class Settings(BaseSettings):
         Days for which answers and abilities are kept.
     run_history_days
         Days for which Dagster's runs are kept, with their events.
+    dask_scheduler
+        Address of the Dask scheduler whose workers compute; unset, this machine's threads do.
+    dask_timeout_seconds
+        What one pass over the answers may take on the cluster, the loading of its shards included.
     cross_checks
         Whether Dagster's daemon checks published nights by other means, where the extra `bayes` is
         installed.
@@ -245,6 +256,8 @@ class Settings(BaseSettings):
     # After the policy, whose window it is compared with.
     retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
+    dask_scheduler: Annotated[str | None, AfterValidator(_a_scheduler)] = None
+    dask_timeout_seconds: int = Field(default=600, ge=1)
     cross_checks: bool = True
     report_charts: bool = True
     report_items_drawn: int = Field(default=8, ge=0, le=60)

@@ -18,25 +18,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import get_num_threads
 from numpy.typing import NDArray
 
-from calibration_pipeline.irt import differential_kernels, kernels
+from calibration_pipeline.irt import differential_kernels
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.differential_contrast import (
     GroupContrast,
     GroupSums,
     contrast_groups,
 )
-from calibration_pipeline.irt.expectation import log_probability_table
-from calibration_pipeline.irt.model import (
-    BoolArray,
-    FloatArray,
-    probability_gradients,
-    response_probabilities,
-)
-from calibration_pipeline.irt.population import Population, ability_nodes
+from calibration_pipeline.irt.local_engine import engine_of
+from calibration_pipeline.irt.model import BoolArray, FloatArray
+from calibration_pipeline.irt.passes import FittedValues, Tables
+from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.responses import ResponseData
+from calibration_pipeline.irt.shards import AnswerShards
 
 IntArray = NDArray[np.int64]
 
@@ -66,46 +62,67 @@ class DifferentialFunctioning:
 
 @dataclass(frozen=True)
 class FittedAnswers:
-    """Answers, and what was fitted to them; see `differential_functioning`."""
+    """Answers with their groups as labels, and what was fitted to them."""
 
     data: ResponseData
     parameters: FloatArray
     population: Population
-    group: IntArray
     configuration: EMConfiguration
 
     def shifted_sums(self, number: int, shift: FloatArray) -> GroupSums:
         """Sums of one group, whose difficulties are shifted by ``shift (n_items,)``."""
         parameters = self.parameters + np.outer(shift, [0.0, 1.0, 0.0])
-        members = np.where(self.group == number, 0, -1)
-        (sums,) = replace(self, parameters=parameters, group=members).sums(1)
+        (sums,) = replace(self, parameters=parameters).sums((number,))
         return sums
 
-    def sums(self, n_groups: int) -> tuple[GroupSums, ...]:
-        """Score and information of every item in each of the first `n_groups` groups."""
-        data, configuration = self.data, self.configuration
-        cells = data.population_cells
-        nodes = ability_nodes(self.population, cells, configuration)
-        given = (nodes, self.parameters, configuration.scaling_constant)
-        table, probabilities = log_probability_table(*given), response_probabilities(*given)
-        inverse = np.exp(-table)
-        gradients = np.ascontiguousarray(probability_gradients(*given))
-        log_weights = self.population.log_weights(nodes, cells)
-        shards = data.shard_sessions
-        n_shards = len(shards) - 1
-        n_buffers = max(1, min(get_num_threads(), n_shards))
-        total = np.zeros((n_groups * data.n_items, differential_kernels.N_SUMS))
-        buffers = np.empty((n_buffers, *total.shape))
-        for first in range(0, n_shards, n_buffers):
-            n = min(n_buffers, n_shards - first)
-            differential_kernels.group_score_wave(
-                first, n, shards, data.session_offsets, data.table_rows, data.weight_array,
-                cells.cell, self.group, table, log_weights, inverse, probabilities, gradients,
-                buffers,
-            )  # fmt: skip
-            kernels.add_in_order(total, buffers, n)
-        by_group = total.reshape(n_groups, data.n_items, -1)
+    def sums(self, groups: Sequence[int]) -> tuple[GroupSums, ...]:
+        """Score and information of every item in each of these groups."""
+        data = self.data
+        cells = data.population_cells.without_sessions()
+        values = FittedValues(self.parameters, self.population, cells, self.configuration)
+        (total,) = engine_of(data).total(data, GroupScorePass(values, tuple(groups)))
+        by_group = total.reshape(len(groups), data.n_items, -1)
         return tuple(GroupSums.from_rows(rows) for rows in by_group)
+
+
+@dataclass(frozen=True)
+class GroupScorePass:
+    """Sums of some groups, by group and item: `differential_kernels.group_score_wave`."""
+
+    values: FittedValues
+    groups: tuple[int, ...]
+
+    def over(self, shards: AnswerShards) -> "_GroupScores":
+        """Make the tables."""
+        place = np.full(len(shards.label), -1)
+        for number, group in enumerate(self.groups):
+            place[shards.label == group] = number
+        tables = Tables(self.values)
+        return _GroupScores(
+            shards, tables, np.exp(-tables.log_probabilities), place, len(self.groups)
+        )
+
+
+@dataclass(frozen=True)
+class _GroupScores:
+    shards: AnswerShards
+    tables: Tables
+    inverse: FloatArray
+    place: IntArray
+    n_groups: int
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        n_items = len(self.tables.probabilities)
+        return ((self.n_groups * n_items, differential_kernels.N_SUMS),)
+
+    def fill(self, first: int, n_shards: int, buffers: Sequence[FloatArray]) -> None:
+        shards, tables = self.shards, self.tables
+        differential_kernels.group_score_wave(
+            first, n_shards, shards.boundaries, shards.session_offsets, shards.rows,
+            shards.weights, shards.cell, self.place, tables.log_probabilities,
+            tables.log_weights, self.inverse, tables.probabilities, tables.gradients, buffers[0],
+        )  # fmt: skip
 
 
 def differential_functioning(
@@ -160,8 +177,8 @@ def differential_functioning(
         raise ValueError("group needs one number per session, each below the number of groups")
     if reference is not None and not 0 <= reference < n_groups:
         raise ValueError(f"there is no group {reference} to refer to")
-    fitted = FittedAnswers(data, parameters, population, numbers, configuration)
-    sums = fitted.sums(n_groups)
+    fitted = FittedAnswers(replace(data, label=numbers), parameters, population, configuration)
+    sums = fitted.sums(range(n_groups))
     answers = np.stack([of_group.answers for of_group in sums])
     if reference is None:
         reference = int(answers.sum(axis=1).argmax())

@@ -7,19 +7,17 @@ nodes, and scattered into expected counts (Bock & Aitkin 1981, Psychometrika 46,
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numba import get_num_threads
 
-from calibration_pipeline.irt import kernels
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.model import (
-    FloatArray,
-    probability_gradients,
-    response_probabilities,
+from calibration_pipeline.irt.local_engine import engine_of
+from calibration_pipeline.irt.model import FloatArray
+from calibration_pipeline.irt.passes import (
+    AbilityPass,
+    CountPass,
+    FittedValues,
+    InformationPass,
 )
-from calibration_pipeline.irt.population import (
-    Population,
-    ability_nodes,
-)
+from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.responses import ResponseData
 
 LEAST_LEFT = 0.01
@@ -113,17 +111,6 @@ class MarginalDerivatives:
         return MarginalDerivatives(*(getattr(self, f.name)[:n_items] for f in fields(self)))
 
 
-def log_probability_table(
-    nodes: FloatArray, parameters: FloatArray, scaling_constant: float
-) -> FloatArray:
-    """Logarithms of P(wrong) and P(right), rows 2j and 2j + 1, ``(2·n_items, n_nodes)``."""
-    p = np.clip(response_probabilities(nodes, parameters, scaling_constant), 1e-15, 1 - 1e-15)
-    table = np.empty((2 * len(parameters), len(nodes)))
-    table[0::2] = np.log1p(-p)
-    table[1::2] = np.log(p)
-    return table
-
-
 def expect(
     data: ResponseData,
     parameters: FloatArray,
@@ -143,28 +130,9 @@ def expect(
     configuration
         Quadrature and scaling constant.
     """
-    cells = data.population_cells
-    nodes = ability_nodes(population, cells, configuration)
-    table = log_probability_table(nodes, parameters, configuration.scaling_constant)
-    log_weights = population.log_weights(nodes, cells)
-    shards = data.shard_sessions
-    n_shards = len(shards) - 1
-    n_buffers = max(1, min(get_num_threads(), n_shards))
-    buffers = np.empty((n_buffers, *table.shape))
-    masses = np.empty((n_buffers, *log_weights.shape))
-    log_likelihoods = np.empty(n_buffers)
-    counts, mass, log_likelihood = np.zeros_like(table), np.zeros_like(log_weights), 0.0
-    for first in range(0, n_shards, n_buffers):
-        n = min(n_buffers, n_shards - first)
-        kernels.count_wave(
-            first, n, shards, data.session_offsets, data.table_rows, data.weight_array, cells.cell,
-            table, log_weights, buffers, masses, log_likelihoods,
-        )  # fmt: skip
-        kernels.add_in_order(counts, buffers, n)
-        for k in range(n):
-            mass += masses[k]
-            log_likelihood += float(log_likelihoods[k])
-    return Expectation(counts, mass, log_likelihood, nodes)
+    values = _values(data, parameters, population, configuration)
+    counts, mass, log_likelihood = engine_of(data).total(data, CountPass(values))
+    return Expectation(counts, mass, float(log_likelihood[0, 0]), values.nodes)
 
 
 def with_estimated_mean(
@@ -211,25 +179,8 @@ def marginal_derivatives(
 
     Parameters are those of `expect`.
     """
-    cells = data.population_cells
-    nodes = ability_nodes(population, cells, configuration)
-    scaling = configuration.scaling_constant
-    table = log_probability_table(nodes, parameters, scaling)
-    log_weights = population.log_weights(nodes, cells)
-    probabilities = response_probabilities(nodes, parameters, scaling)
-    gradients = np.ascontiguousarray(probability_gradients(nodes, parameters, scaling))
-    shards = data.shard_sessions
-    n_shards = len(shards) - 1
-    n_buffers = max(1, min(get_num_threads(), n_shards))
-    buffers = np.empty((n_buffers, data.n_items, kernels.INFORMATION_SUMS))
-    sums = np.zeros((data.n_items, kernels.INFORMATION_SUMS))
-    for first in range(0, n_shards, n_buffers):
-        n = min(n_buffers, n_shards - first)
-        kernels.information_wave(
-            first, n, shards, data.session_offsets, data.table_rows, data.weight_array, cells.cell,
-            table, log_weights, probabilities, gradients, buffers,
-        )  # fmt: skip
-        kernels.add_in_order(sums, buffers, n)
+    values = _values(data, parameters, population, configuration)
+    (sums,) = engine_of(data).total(data, InformationPass(values))
     return _derivatives_of(sums, data.item_weights)
 
 
@@ -268,18 +219,16 @@ def estimate_abilities(
 
     Source: Bock & Mislevy (1982), Applied Psychological Measurement 6, 431–444.
     """
-    cells = data.population_cells
-    nodes = ability_nodes(population, cells, configuration)
-    means, sds = np.empty(data.n_sessions), np.empty(data.n_sessions)
-    kernels.ability_moments(
-        data.session_offsets,
-        data.table_rows,
-        data.weight_array,
-        cells.cell,
-        log_probability_table(nodes, parameters, configuration.scaling_constant),
-        population.log_weights(nodes, cells),
-        nodes,
-        means,
-        sds,
-    )
+    values = _values(data, parameters, population, configuration)
+    means, sds = engine_of(data).each(data, AbilityPass(values))
     return means, sds
+
+
+def _values(
+    data: ResponseData,
+    parameters: FloatArray,
+    population: Population,
+    configuration: EMConfiguration,
+) -> FittedValues:
+    cells = data.population_cells.without_sessions()
+    return FittedValues(parameters, population, cells, configuration)

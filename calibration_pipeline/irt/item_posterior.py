@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from calibration_pipeline.irt import kernels
 from calibration_pipeline.irt.configuration import EMConfiguration
-from calibration_pipeline.irt.expectation import log_probability_table
 from calibration_pipeline.irt.model import (
     BoolArray,
     FloatArray,
     from_internal,
     response_probabilities,
 )
+from calibration_pipeline.irt.passes import log_probability_table
 from calibration_pipeline.irt.population import Population, ability_nodes
 from calibration_pipeline.irt.responses import ResponseData
 

@@ -45,6 +45,10 @@ class PopulationCells:
         """Everybody in one group, and nothing known."""
         return cls(np.zeros(n_sessions, np.int32), np.zeros(1, np.int64), np.zeros(1))
 
+    def without_sessions(self) -> "PopulationCells":
+        """The cells alone, without saying who is in them."""
+        return replace(self, cell=self.cell[:0])
+
 
 def _per_group(value: ArrayLike) -> FloatArray:
     return np.atleast_1d(np.asarray(value, float))

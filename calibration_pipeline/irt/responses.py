@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from calibration_pipeline.irt.model import BoolArray, FloatArray
 from calibration_pipeline.irt.population import PopulationCells
+from calibration_pipeline.irt.shards import AnswerShards, Engine
 
 MINIMUM_SHARD_RESPONSES = 65_536
 SHARD_RESPONSES_PER_ITEM = 32
@@ -32,6 +33,12 @@ class ResponseData:
         ``(n_responses,)`` how often each answer counts; None for once.
     cells
         The population cell of every session; None for one cell.
+    label
+        ``(n_sessions,)`` int64 group of every session that a comparison tells apart; None where
+        there is none.
+    engine
+        Where passes over these answers run, and over whatever is taken out of them; None for the
+        threads of this process. It never changes a result.
     """
 
     session_offsets: NDArray[np.int64]
@@ -40,6 +47,8 @@ class ResponseData:
     n_items: int
     weights: FloatArray | None = None
     cells: PopulationCells | None = None
+    label: NDArray[np.int64] | None = None
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         if self.session_offsets[0] != 0 or self.session_offsets[-1] != len(self.item):
@@ -57,6 +66,8 @@ class ResponseData:
                 raise ValueError("weights must be finite and not negative")
         if self.cells is not None and len(self.cells.cell) != self.n_sessions:
             raise ValueError(f"{self.n_sessions} sessions but {len(self.cells.cell)} cells")
+        if self.label is not None and len(self.label) != self.n_sessions:
+            raise ValueError(f"{self.n_sessions} sessions but {len(self.label)} labels")
 
     @property
     def n_sessions(self) -> int:
@@ -106,6 +117,18 @@ class ResponseData:
         starts = np.searchsorted(self.session_offsets, targets)
         return np.unique(np.concatenate([[0], starts, [self.n_sessions]])).astype(np.int64)
 
+    @cached_property
+    def shards(self) -> AnswerShards:
+        """What passes read."""
+        return AnswerShards(
+            self.session_offsets,
+            self.table_rows,
+            self.weight_array,
+            self.population_cells.cell,
+            np.empty(0, np.int64) if self.label is None else np.ascontiguousarray(self.label),
+            self.shard_sessions,
+        )
+
     def of_items(self, kept: BoolArray) -> "ResponseData":
         """Leave out the answers to some of the last items; sessions stay, even without answers.
 
@@ -146,6 +169,7 @@ class ResponseData:
             correct=self.correct[answers],
             weights=None if self.weights is None else self.weights[answers],
             cells=cells,
+            label=None if self.label is None else self.label[sessions],
         )
 
     @classmethod

@@ -6,13 +6,15 @@ a resource's configuration, where the UI would show it.
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from calibration_pipeline.irt.local_engine import LOCAL
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.orchestration.failures import see_to_failure
 from calibration_pipeline.orchestration.heartbeat import Heartbeat, no_heartbeat
 from calibration_pipeline.orchestration.night_log import NightLog, Report, silent
@@ -39,6 +41,13 @@ OpenStore = Callable[[str, str], CalibrationStore]
 """Opens the store for (who triggered the run, Dagster's run id); it isn't locked yet."""
 OpenReader = Callable[[], CalibrationStore]
 """Opens a store that only reads, and takes no lock."""
+OpenEngine = Callable[[], AbstractContextManager[Engine]]
+"""Opens where passes over the answers run."""
+
+
+def in_this_process() -> AbstractContextManager[Engine]:
+    """Run passes on the threads of this process."""
+    return nullcontext(LOCAL)
 
 
 def build_resources(
@@ -49,6 +58,7 @@ def build_resources(
     heartbeat: Heartbeat = no_heartbeat,
     open_reader: OpenReader | None = None,
     report_options: ReportOptions = ReportOptions(),  # noqa: B008 - frozen
+    open_engine: OpenEngine = in_this_process,
 ) -> dict[str, Any]:
     """Resources for `dagster.Definitions`.
 
@@ -58,6 +68,8 @@ def build_resources(
         Opens what cross-checks read from; None where they aren't run.
     report_options
         What nights' pages draw.
+    open_engine
+        Opens where the night's passes over its answers run.
     """
     return {
         "store": dg.ResourceDefinition(resource_fn=_locked_store(open_store, heartbeat)),
@@ -66,6 +78,7 @@ def build_resources(
         "report_folder": dg.ResourceDefinition.hardcoded_resource(report_folder),
         "report_options": dg.ResourceDefinition.hardcoded_resource(report_options),
         "night_log": dg.ResourceDefinition(resource_fn=lambda _: NightLog(report)),
+        "engine": dg.ResourceDefinition(resource_fn=_engine(open_engine)),
         "reader": dg.ResourceDefinition(resource_fn=_reading(open_reader)),
     }
 
@@ -82,6 +95,16 @@ def _reading(
             yield reader
 
     return reading
+
+
+def _engine(
+    open_engine: OpenEngine,
+) -> Callable[[dg.InitResourceContext], Iterator[Engine]]:
+    def engine(_context: dg.InitResourceContext) -> Iterator[Engine]:
+        with open_engine() as opened:
+            yield opened
+
+    return engine
 
 
 def _is_partial(run: dg.DagsterRun | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from calibration_pipeline.irt.expectation import estimate_abilities
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.populations import (
     STANDARD,
@@ -31,6 +32,7 @@ def session_abilities(
     configuration: CalibrationConfiguration,
     *,
     left_out_from: DayArray | None = None,
+    engine: Engine | None = None,
 ) -> CandidateAbilities:
     """Estimate the ability of every session on every scale that it answered items of.
 
@@ -46,6 +48,8 @@ def session_abilities(
         Quadrature and scaling constant.
     left_out_from
         ``(n_items,)`` onsets of suspected leaks, from which on answers tell no ability; NaT: none.
+    engine
+        Where the passes run; None for the threads of this process.
     """
     parameters = np.array([(i.discrimination, i.difficulty, i.guessing) for i in items])
     every_answer = replace(
@@ -64,6 +68,7 @@ def session_abilities(
             every_answer,
             basis=ScreeningBasis(unknown, known.common_start, known.group_names),
             left_out_from=left_out_from,
+            engine=engine,
         )
         if gathered.data.n_sessions == 0:
             continue

@@ -19,6 +19,7 @@ from calibration_pipeline.irt.expectation import (
 )
 from calibration_pipeline.irt.linking import UNLINKED
 from calibration_pipeline.irt.model import FREE_COORDINATES, from_internal, to_internal
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.populations import (
     STANDARD,
@@ -155,6 +156,7 @@ def fold(
     configuration: CalibrationConfiguration,
     rapid_guess_ms: FloatArray,
     left_out_from: DayArray | None = None,
+    engine: Engine | None = None,
 ) -> CarriedItems:
     """Fold every day that has left the window since the last fold, each once, oldest first.
 
@@ -172,7 +174,7 @@ def fold(
         The pool and the settings.
     rapid_guess_ms
         ``(n_items,)`` thresholds of tonight's window; a single day has too few answers for its own.
-    left_out_from
+    left_out_from, engine
         As in `screening.screen`.
     """
     first_of_window = partition - timedelta(days=configuration.window_days - 1)
@@ -188,7 +190,14 @@ def fold(
         linear *= decay
         if day in days:
             added = _day_likelihood(
-                days[day], carried, start, bank, configuration, rapid_guess_ms, left_out_from
+                days[day],
+                carried,
+                start,
+                bank,
+                configuration,
+                rapid_guess_ms,
+                left_out_from,
+                engine,
             )
             # An answer from before an item changed says nothing about it as it is.
             is_current = ~(carried.carried_from > np.datetime64(day))
@@ -212,6 +221,7 @@ def _day_likelihood(
     configuration: CalibrationConfiguration,
     rapid_guess_ms: FloatArray,
     left_out_from: DayArray | None,
+    engine: Engine | None,
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """One day's information, its linear term I·φ̂ + g and its answers per item."""
     n = bank.n_items
@@ -230,6 +240,7 @@ def _day_likelihood(
             known=KnownScale(estimate, known.population, known.group_names),
             basis=ScreeningBasis(rapid_guess_ms[in_scale], known.common_start, known.group_names),
             left_out_from=left_out_from,
+            engine=engine,
         )
         if answers.data.n_responses == 0:
             continue

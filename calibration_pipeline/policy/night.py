@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.differential import item_differences
 from calibration_pipeline.policy.digests import with_digest
@@ -33,14 +34,15 @@ from calibration_pipeline.records import (
 
 
 def calibrate_night(
-    inputs: NightInputs, configuration: CalibrationConfiguration
+    inputs: NightInputs, configuration: CalibrationConfiguration, engine: Engine | None = None
 ) -> CalibrationState:
     """Fold the days that left, fit every scale on the window, and judge the fit.
 
-    A rejected fit is given back as such, never raised: what comes after it skips.
+    A rejected fit is given back as such, never raised: what comes after it skips. `engine` says
+    where passes over the answers run (None: on the threads of this process), and changes nothing.
     """
     inputs = _without_folded_days(inputs)
-    prepared = prepare_night(inputs, configuration)
+    prepared = prepare_night(inputs, configuration, engine)
     blocked = _blocked(inputs, configuration)
     fits: list[ScaleFit] = []
     counts = np.zeros(inputs.bank.n_items, np.int64)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.policy.base_priors import base_priors
 from calibration_pipeline.policy.carrying import (
     CarriedItems,
@@ -51,8 +52,13 @@ class PreparedNight:
         )
 
 
-def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) -> PreparedNight:
-    """Carry over, learn base priors, screen the window, and fold the days that left it."""
+def prepare_night(
+    inputs: NightInputs, configuration: CalibrationConfiguration, engine: Engine | None = None
+) -> PreparedNight:
+    """Carry over, learn base priors, screen the window, and fold the days that left it.
+
+    `engine` says where passes over the answers run; None for the threads of this process.
+    """
     bank, anchors = inputs.bank, inputs.anchors
     carried = without_leaked_days(
         carry_over(inputs.parent, inputs.baselines, bank, anchors),
@@ -76,7 +82,7 @@ def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) 
         prior_sd,
     )
     start = starting_values(carried, prior_mean, bank)
-    answers = _screened(inputs, carried, start, configuration)
+    answers = _screened(inputs, carried, start, configuration, engine)
     rapid_guess_ms = np.full(bank.n_items, np.nan)
     for number, found in enumerate(answers):
         if found.basis is not None:
@@ -92,6 +98,7 @@ def prepare_night(inputs: NightInputs, configuration: CalibrationConfiguration) 
             configuration,
             rapid_guess_ms,
             inputs.left_out_from,
+            engine,
         ),
         answers=answers,
         start=start,
@@ -108,6 +115,7 @@ def _screened(
     carried: CarriedItems,
     start: FloatArray,
     configuration: CalibrationConfiguration,
+    engine: Engine | None,
 ) -> tuple[ScaleResponses, ...]:
     """Each scale's answers in the window; what is aberrant is judged by the last accepted fit."""
     found = []
@@ -118,7 +126,7 @@ def _screened(
         found.append(
             screen(
                 inputs.window, inputs.bank, in_scale, configuration,
-                known=known, left_out_from=inputs.left_out_from,
+                known=known, left_out_from=inputs.left_out_from, engine=engine,
             )
         )  # fmt: skip
     return tuple(found)

@@ -18,6 +18,7 @@ import numpy as np
 from calibration_pipeline.irt.person_fit import person_fit
 from calibration_pipeline.irt.population import Population
 from calibration_pipeline.irt.responses import ResponseData
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.exposures import onto_copies, repeated_exposures
 from calibration_pipeline.policy.gathering import GatheredAnswers, gather
@@ -73,6 +74,7 @@ def screen(
     known: KnownScale | None = None,
     basis: ScreeningBasis | None = None,
     left_out_from: DayArray | None = None,
+    engine: Engine | None = None,
 ) -> ScaleResponses:
     """Gather one scale's answers from several days, and screen them.
 
@@ -93,6 +95,8 @@ def screen(
         it the basis of its window, with the groups of the population that it is to be met with.
     left_out_from
         ``(bank.n_items,)`` onsets of suspected leaks, NaT elsewhere; None if there is none.
+    engine
+        Where passes over the answers run; None for the threads of this process.
 
     Raises
     ------
@@ -112,7 +116,7 @@ def screen(
         basis = ScreeningBasis(thresholds, start, names)
     group = assign_groups(label[kept], labels, basis.group_names)
     cells = population_cells(group, basis.group_names, answers.starting_ability[kept])
-    data = replace(response_data(answers, kept, n_items), cells=cells)
+    data = replace(response_data(answers, kept, n_items), cells=cells, engine=engine)
     is_rapid = rapid_guesses(answers, basis.rapid_guess_ms)
     fit = _person_fit(data, group, basis, known, configuration)
     is_aberrant = fit < -configuration.aberrant_session_z  # never where the fit is unknown

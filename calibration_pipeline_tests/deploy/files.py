@@ -14,9 +14,6 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 RESOURCES = [path for path in MANIFESTS if path.name != "kustomization.yaml"]
-PENDING = frozenset({"CALIBRATION_DASK_SCHEDULER"})
-"""Variables of settings that are still to come."""
-
 Document = dict[str, Any]
 
 
@@ -71,6 +68,5 @@ def loaded(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> Settings:
     for name in [name for name in os.environ if name.startswith("CALIBRATION_")]:
         monkeypatch.delenv(name)
     for name, value in values.items():
-        if name not in PENDING:
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value)
     return load_settings()

@@ -135,10 +135,9 @@ def test_the_score_is_the_derivative_of_the_marginal_likelihood():
         return expect(focal, parameters, problem.population, SETTINGS).log_likelihood
 
     derivative = (log_likelihood(step) - log_likelihood(-step)) / (2.0 * step)
-    everything = FittedAnswers(
-        problem.data, problem.truth, problem.population, problem.group, SETTINGS
-    )
-    sums = everything.sums(2)[1]
+    labelled = replace(problem.data, label=np.asarray(problem.group, np.int64))
+    everything = FittedAnswers(labelled, problem.truth, problem.population, SETTINGS)
+    sums = everything.sums((0, 1))[1]
     assert sums.score[item, 1] == pytest.approx(derivative, rel=1e-6)
 
 

@@ -38,8 +38,9 @@ def doctor(as_json: bool) -> None:
     fits simulated answers whose truth is known: with one thread and with all, to the same bytes.
     Writes, reads and deletes a little file where the archive is. Tries whether the source of
     answers can be reached, which of its tables or files would be read, and whether their columns
-    fit; reads no answers (`calibrate readiness` does). Takes seconds, or up to half a minute where
-    nothing has been compiled yet.
+    fit; reads no answers (`calibrate readiness` does). Where a Dask scheduler is set, asks its
+    workers what they have installed and whether they reach the archive. Takes seconds, or up to
+    half a minute where nothing has been compiled yet.
 
     Example: calibrate doctor
     """
@@ -68,8 +69,13 @@ def _checks() -> "Iterator[Check]":
     settings = installation.check_settings()
     yield settings
     if settings.passed:
-        yield source_check.check_source(load_settings())
-        yield installation.check_archive(load_settings())
+        found = load_settings()
+        yield source_check.check_source(found)
+        yield installation.check_archive(found)
+        if found.dask_scheduler is not None:
+            from calibration_pipeline.interfaces.cli.cluster_check import check_cluster
+
+            yield check_cluster(found, found.dask_scheduler)
     yield installation.check_requirements()
     yield installation.check_pins()
     yield installation.check_linear_algebra()

@@ -3,6 +3,7 @@
 import dagster as dg
 import numpy as np
 
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.assets.common import Result, accepted_state, chain_asset
 from calibration_pipeline.orchestration.night_log import NightLog
@@ -31,6 +32,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         store: dg.ResourceParam[CalibrationStore],
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
+        engine: dg.ResourceParam[Engine],
     ) -> Result:
         """The ability that each of the day's sessions showed, by the version just published.
 
@@ -43,7 +45,7 @@ def build(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             if state is None or version is None:
                 shown = metadata.skipped(reason or "the night published no version")
             else:
-                found = _score(store, state, version, configuration)
+                found = _score(store, state, version, configuration, engine)
                 store.write_abilities(night, version, found)
                 shown = _metadata(found)
             context.add_asset_metadata(shown, partition_key=night.isoformat())
@@ -57,6 +59,7 @@ def _score(
     state: CalibrationState,
     version: int,
     configuration: CalibrationConfiguration,
+    engine: Engine,
 ) -> CandidateAbilities:
     revisions = {day: revision for day, revision, _ in state.window}
     populations = published_populations(state, store.links(state))
@@ -64,7 +67,7 @@ def _score(
     bank, items = store.bank(state.partition), store.items_of(version)
     left_out_from = left_out_in(store.leak_watch(state), bank)
     return session_abilities(
-        day, bank, items, populations, configuration, left_out_from=left_out_from
+        day, bank, items, populations, configuration, left_out_from=left_out_from, engine=engine
     )
 
 

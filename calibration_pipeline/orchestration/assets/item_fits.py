@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from calibration_pipeline.irt.shards import Engine
 from calibration_pipeline.orchestration import metadata
 from calibration_pipeline.orchestration.answers_metadata import of_readiness
 from calibration_pipeline.orchestration.assets.common import Result, chain_asset, of_check
@@ -65,6 +66,7 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
         store: dg.ResourceParam[CalibrationStore],
         configuration: dg.ResourceParam[CalibrationConfiguration],
         night_log: dg.ResourceParam[NightLog],
+        engine: dg.ResourceParam[Engine],
     ) -> Result:
         """Tonight's difficulty, discrimination and guessing of every item, with their errors.
 
@@ -80,7 +82,7 @@ def build(partitions: dg.DailyPartitionsDefinition, window_length: int) -> dg.As
         for night in night_log.nights("item_fits", partition_days(context)):
             inputs = read_night_inputs(store, night, configuration, refresh=config.refresh)
             inputs, watch = watch_for_leaks(store, inputs, configuration)
-            state = calibrate_night(inputs, configuration)
+            state = calibrate_night(inputs, configuration, engine)
             if not state.is_accepted:
                 state = accepted_in_spite(state, store.acceptance_of(state))
             store.write_state(state, watch)
