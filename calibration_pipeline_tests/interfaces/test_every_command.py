@@ -52,7 +52,7 @@ ACTING = {
     "fit", "link", "doctor", "db backup", "db restore", "db roles", "db status", "import-bank",
     "import-responses", "night", "backfill", "snapshots drafts show", "snapshots promote",
     "anchors select", "anchors activate", "priors fit", "priors show", "exposure", "forget",
-    "simulate", "tokens issue", "retention",
+    "simulate", "tokens issue", "retention", "alerts test",
 }  # fmt: skip
 """Commands with `--json` that write, take long, or need what the programme lacks: each has its own
 file of tests, which reads its JSON."""
