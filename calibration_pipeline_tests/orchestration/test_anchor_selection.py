@@ -12,7 +12,7 @@ from calibration_pipeline.orchestration.assets.common import POOL
 from calibration_pipeline.orchestration.resources import build_resources
 from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.anchor_sets import list_sets, read_candidates
-from calibration_pipeline_tests.store.anchor_programmes import ANCHORS, ITEMS, NIGHT, NIGHTS, load
+from calibration_pipeline_tests.store.anchor_programmes import ANCHORS, NIGHT, NIGHTS, load
 from calibration_pipeline_tests.store.conftest import engine, migrated_template, migrated_url
 
 __all__ = ["engine", "migrated_template", "migrated_url"]
