@@ -1,13 +1,14 @@
 """Does the scale hold? Drift under healthy anchors, anchors that all move, references with errors.
 
-    python studies/scale_holds.py                  # all of it: most of an hour on two cores
+    python studies/scale_holds.py                  # all of it: some twenty minutes on two cores
     python studies/scale_holds.py --only alarms    # a part, to look at
+    python studies/scale_holds.py --only drift --items 600 --sessions-per-day 600 --seeds 8
 
 Prints the tables of docs/anchors.md.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,90 +21,19 @@ if str(ROOT) not in sys.path:  # run as a file, Python looks in this folder alon
     sys.path.insert(0, str(ROOT))
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration  # noqa: E402
-from calibration_pipeline.records import BoolArray, FloatArray  # noqa: E402
 from studies.night_chains import ChainPlan  # noqa: E402
-from studies.scale_chains import ScaleChain, WatchedChain, WatchedNight  # noqa: E402
+from studies.scale_chains import ScaleChain, WatchedChain  # noqa: E402
+from studies.scale_drift import NIGHTS, drift_of, drift_plan  # noqa: E402
 
-NIGHTS = 90
 SHIFT, SHIFT_AFTER = -0.4, 45
 REFERENCE_ERROR = 0.1
-DRIFT_PLANS = tuple(
-    ChainPlan(seed=0, nights=NIGHTS, items=items, anchors=288, sessions_per_day=sessions)
-    for items, sessions in ((600, 600), (2400, 2000))
-)
+SIZES = ((600, 600), (2400, 2000))
+"""Items, and sessions a day, of the healthy programmes."""
 ALARM_PLAN = ChainPlan(seed=0, nights=NIGHTS)
 REFERENCE_PLAN = ChainPlan(
     seed=0, nights=1, items=60, anchors=12, sessions_per_day=16_000, pool_share=0.6
 )
 ONE_NIGHT = CalibrationConfiguration(window_days=1, minimum_anchors=5)
-COMPARED_NIGHTS = 10
-"""Means over so many nights, from the first full window on and at the end, are compared."""
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How far the free trusted items of one programme moved together.
-
-    Attributes
-    ----------
-    items
-        Free items that were trusted by the first full window.
-    early, late
-        Their mean published error, over ten nights then and over the last ten.
-    fitted
-        By how much they moved between these as fitted, before the link.
-    own_error
-        Standard error of the published movement that is the items' own: each of them moves by
-        chance, as its answers come in.
-    link_se
-        Stated standard error of a night's intercept.
-    """
-
-    items: int
-    early: float
-    late: float
-    fitted: float
-    own_error: float
-    link_se: float
-
-    @property
-    def moved(self) -> float:
-        """By how much their mean moved as published."""
-        return self.late - self.early
-
-
-def drift_of(plan: ChainPlan) -> Drift:
-    """Run a healthy programme of 90 nights."""
-    chain = ScaleChain(plan)
-    full = chain.configuration.window_days
-    early, late, link_errors = [], [], []
-    for night in WatchedChain(chain).nights():
-        if night.number <= full:
-            continue
-        if not early:
-            chosen = night.is_free_and_trusted
-        link_errors.append(night.link.intercept_se)
-        if night.number <= full + COMPARED_NIGHTS:
-            early.append(_errors(night, chosen))
-        elif night.number > plan.nights - COMPARED_NIGHTS:
-            late.append(_errors(night, chosen))
-    before, after = np.mean(early, axis=0), np.mean(late, axis=0)
-    (published, fitted), n = after - before, int(chosen.sum())
-    return Drift(
-        items=n,
-        early=float(before[0].mean()),
-        late=float(after[0].mean()),
-        fitted=float(fitted.mean()),
-        own_error=float(published.std(ddof=1) / n**0.5),
-        link_se=float(np.median(link_errors)),
-    )
-
-
-def _errors(night: WatchedNight, chosen: BoolArray) -> FloatArray:
-    """Errors of the difficulties of some items as published, and as fitted, ``(2, n_chosen)``."""
-    published = np.array([item.difficulty for item in night.items])
-    found = np.stack([published, night.state.parameters[:, 1]]) - night.truth[:, 1]
-    return np.asarray(found[:, chosen])
 
 
 @dataclass(frozen=True)
@@ -160,27 +90,38 @@ def coverage_of(case: tuple[int, bool, bool]) -> Covered:
     return Covered(night.coverage, float(night.errors.mean()))
 
 
-def print_drift(seeds: int) -> None:
+def print_drift(seeds: Sequence[int], sizes: Sequence[tuple[int, int]] = SIZES) -> None:
     """Healthy anchors: how far free trusted items move together."""
-    plans = [replace(plan, seed=seed) for plan in DRIFT_PLANS for seed in range(1, seeds + 1)]
+    plans = [drift_plan(*size, seed) for size in sizes for seed in seeds]
     click.echo(
-        "\n| items, sessions a day | free items | nights 31–40 | nights 81–90 | moved by "
-        "| ± their own | as fitted | ± of one night's link |"
+        "\n| items, sessions a day | seed | free items | by ten nights, from night 31 on "
+        "| moved by | ± | ± the items' own | ± one night's link | as fitted |"
     )
-    click.echo("|---|---|---|---|---|---|---|---|")
-    for plan, drift in zip(plans, _each(drift_of, plans), strict=True):
+    click.echo("|---|---|---|---|---|---|---|---|---|")
+    found = []
+    for drift in _as_they_come(drift_of, plans):
+        found.append(drift)
+        plan = drift.plan
+        means = ", ".join(f"{mean:+.4f}" for mean in drift.published)
         click.echo(
-            f"| {plan.items}, {plan.sessions_per_day} | {drift.items} | {drift.early:+.4f} "
-            f"| {drift.late:+.4f} | {drift.moved:+.4f} | {drift.own_error:.4f} "
-            f"| {drift.fitted:+.4f} | {drift.link_se:.4f} |"
+            f"| {plan.items}, {plan.sessions_per_day} | {plan.seed} | {drift.items} | {means} "
+            f"| {drift.moved:+.4f} | {drift.moved_se:.4f} | {drift.own_error:.4f} "
+            f"| {drift.link_se:.4f} | {drift.moved_as_fitted:+.4f} |"
         )
+    weights = np.array([drift.moved_se**-2 for drift in found])
+    mean = np.average([drift.moved for drift in found], weights=weights)
+    fitted = np.average([drift.moved_as_fitted for drift in found], weights=weights)
+    click.echo(
+        f"| all, by precision | | | | {mean:+.4f} | {weights.sum() ** -0.5:.4f} | | "
+        f"| {fitted:+.4f} |"
+    )
 
 
-def print_alarms(seeds: int) -> None:
+def print_alarms(seeds: Sequence[int]) -> None:
     """Anchors that all move, and healthy ones: when there is an alarm."""
     click.echo("\n| anchors | programmes | nights to the alarm | by free items | by candidates |")
     click.echo("|---|---|---|---|---|")
-    plans = [replace(ALARM_PLAN, seed=seed) for seed in range(1, seeds + 1)]
+    plans = [replace(ALARM_PLAN, seed=seed) for seed in seeds]
     for title, length in (("-0.4 at once", 0), ("-0.4 over 30 nights", 30)):
         chains = [
             ScaleChain(plan, anchor_shift=SHIFT, shift_after=SHIFT_AFTER, shift_nights=length)
@@ -211,13 +152,13 @@ def _delay(watched: Watched) -> float:
     return min((night - SHIFT_AFTER for night in alarms if night > SHIFT_AFTER), default=np.inf)
 
 
-def print_references(seeds: int) -> None:
+def print_references(seeds: Sequence[int]) -> None:
     """References with errors: how often published intervals hold the truth."""
     click.echo("\n| references' errors | linked | coverage | common error of all free items |")
     click.echo("|---|---|---|---|")
     for is_linked in (True, False):
         for is_stated in (False, True):
-            cases = [(seed, is_stated, is_linked) for seed in range(1, seeds + 1)]
+            cases = [(seed, is_stated, is_linked) for seed in seeds]
             found = _each(coverage_of, cases)
             click.echo(
                 f"| {'stated' if is_stated else 'taken as none'} | {'yes' if is_linked else 'no'} "
@@ -227,12 +168,16 @@ def print_references(seeds: int) -> None:
 
 
 def _each(function: Callable, cases: Iterable) -> list:  # type: ignore[type-arg]
+    return list(_as_they_come(function, cases))
+
+
+def _as_they_come(function: Callable, cases: Iterable) -> Iterator:  # type: ignore[type-arg]
     with ProcessPoolExecutor() as pool:
-        return list(pool.map(function, cases))
+        yield from pool.map(function, cases)
 
 
-PARTS: dict[str, tuple[Callable[[int], None], int]] = {
-    "drift": (print_drift, 4),
+PARTS: dict[str, tuple[Callable[..., None], int]] = {
+    "drift": (print_drift, 2),
     "alarms": (print_alarms, 3),
     "references": (print_references, 12),
 }
@@ -241,11 +186,21 @@ PARTS: dict[str, tuple[Callable[[int], None], int]] = {
 @click.command()
 @click.option("--only", type=click.Choice(list(PARTS)), help="One part alone.")
 @click.option("--seeds", type=int, help="Programmes of each kind; several by default.")
-def main(only: str | None, seeds: int | None) -> None:
+@click.option("--first-seed", type=int, default=1, show_default=True, help="Of the programmes.")
+@click.option("--items", type=int, help="Size of the pool in the part 'drift'; both by default.")
+@click.option("--sessions-per-day", type=int, default=2000, show_default=True, help="With --items.")
+def main(
+    only: str | None, seeds: int | None, first_seed: int, items: int | None, sessions_per_day: int
+) -> None:
     """Print the tables of docs/anchors.md."""
     for name, (part, usual) in PARTS.items():
-        if only in (None, name):
-            part(seeds or usual)
+        if only not in (None, name):
+            continue
+        chosen = range(first_seed, first_seed + (seeds or usual))
+        if name == "drift" and items:
+            print_drift(chosen, [(items, sessions_per_day)])
+        else:
+            part(chosen)
 
 
 if __name__ == "__main__":

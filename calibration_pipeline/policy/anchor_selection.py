@@ -33,8 +33,9 @@ def select_anchors(
 ) -> AnchorProposal:
     """Judge every item of the pool and choose each scale's anchors.
 
-    Where fewer than `minimum_anchors` items of a scale qualify, its present anchors stay: imported
-    ones serve until there is history.
+    A scale gets its share of the pool, and at least the `minimum_anchors` that a night links by, as
+    far as that is no more than half of its items. Where fewer qualify than are linked by, its
+    present anchors stay: imported ones serve until there is history.
 
     Raises
     ------
@@ -81,8 +82,9 @@ def _choose_of_scale(
     families = [evidence.bank.content_families[j] or "" for j in pool]
     strata = Strata.by_rank(evidence.difficulty[pool], families, settings.difficulty_strata)
     qualifies = np.array([not reasons[j] for j in pool], bool)
-    wanted = round(settings.share * len(pool))
-    needed = min(configuration.minimum_anchors, max(wanted, 1))
+    linked_by = configuration.minimum_anchors
+    wanted = max(round(settings.share * len(pool)), min(linked_by, len(pool) // 2))
+    needed = min(linked_by, max(wanted, 1))
     if qualifies.sum() < needed:
         present = members[evidence.is_present[members]]
         stay = f"its {len(present)} present anchors stay" if len(present) else "it gets no anchors"
@@ -95,6 +97,8 @@ def _choose_of_scale(
         f"{found.sum()} of {wanted} places filled from {qualifies.sum()} items that qualify; "
         + _per_stratum(strata.difficulty, found, settings.difficulty_strata)
     )
+    if found.sum() < linked_by:
+        remark += f"; nights link by {linked_by} or more, so that this scale won't be linked"
     return _ScaleChoice(pool, strata.difficulty, pool[found], remark)
 
 

@@ -37,11 +37,17 @@ def leak_flags(verdicts: LeakVerdicts, keys: tuple[ItemKey, ...]) -> Iterator[Fl
 
 
 def _own_alarm(verdicts: LeakVerdicts, j: int) -> str:
-    days = float(verdicts.delay_days[j])
-    delay = f"{days:.1f} nights" if np.isfinite(days) else "no useful time"
     return (
         f"suspected to have leaked since {verdicts.onset_day[j]}, and left out from then on: "
-        f"log likelihood ratio {verdicts.statistic[j]:.1f} (threshold {verdicts.threshold[j]:.1f}) "
-        f"in {verdicts.answers_since_onset[j]} answers, for a leak to {verdicts.share[j]:.0%} of "
-        f"candidates; at this traffic a leak is expected to be found in {delay}"
+        f"log likelihood ratio {verdicts.statistic[j]:.1f} (threshold at tonight's traffic "
+        f"{verdicts.threshold[j]:.1f}) in {verdicts.answers_since_onset[j]} answers, for a leak to "
+        f"{verdicts.share[j]:.0%} of candidates; {_delay(verdicts, j)}"
     )
+
+
+def _delay(verdicts: LeakVerdicts, j: int) -> str:
+    if not verdicts.is_watched[j]:
+        return "too few of its other answers are left in the window to watch it now"
+    days = float(verdicts.delay_days[j])
+    delay = f"{days:.1f} nights" if np.isfinite(days) else "no useful time"
+    return f"at this traffic a leak is expected to be found in {delay}"

@@ -196,7 +196,8 @@ def night_thresholds(
 ) -> FloatArray:
     """Thresholds of log Λ that keep the rate of false alarms, ``(n_items, n_shares)``.
 
-    Infinite for items that nothing is known of: they aren't watched.
+    Infinite for items that nothing is known of: they aren't watched. An alarm outlives what was
+    known, and keeps a threshold to be told beside it.
 
     Parameters
     ----------
@@ -209,7 +210,7 @@ def night_thresholds(
     if counts is not None:
         per_day = np.maximum(per_day, counts)
     thresholds = np.full((len(per_day), len(configuration.shares)), np.inf)
-    known = knowledge.is_known
+    known = knowledge.is_known | state.detectors.is_alarmed
     thresholds[known] = alarm_thresholds(
         configuration.model(scaling_constant),
         per_day[known] * configuration.item_nights_per_false_alarm,

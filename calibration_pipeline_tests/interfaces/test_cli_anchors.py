@@ -31,6 +31,7 @@ def pool(engine: sa.Engine, tmp_path: Path) -> sa.Engine:
 def anchors(on_database: Calibrate, monkeypatch: pytest.MonkeyPatch) -> Calibrate:
     """Run `calibrate anchors`, with a fifth of the pool as anchors."""
     monkeypatch.setenv("CALIBRATION_POLICY__ANCHORS__SHARE", "0.2")
+    monkeypatch.setenv("CALIBRATION_POLICY__MINIMUM_ANCHORS", "10")
     return lambda *arguments: on_database("anchors", *arguments)
 
 
@@ -63,8 +64,10 @@ def test_a_set_is_selected_looked_at_and_activated(anchors: Calibrate, pool: sa.
         (1, "activated from the beginning"),
     ]
     store_night(pool, state_on(pool, NEXT_NIGHT, moved=1.0))
-    again = json.loads(anchors("select", "--json").stdout)
-    assert sum(item["is_chosen"] and item["is_present"] for item in again["candidates"]) == 12
+    selected = anchors("select", "--json")
+    again = json.loads(selected.stdout)["candidates"]
+    assert sum(item["is_chosen"] and item["is_present"] for item in again) == 12
+    assert "nothing to do" in selected.stderr
 
 
 def test_everything_shown_can_be_read(anchors: Calibrate, pool: sa.Engine) -> None:
@@ -80,7 +83,7 @@ def test_everything_shown_can_be_read(anchors: Calibrate, pool: sa.Engine) -> No
     imported = anchors("show").stdout
     for text in ("in force from the beginning", "imported with bank.csv", "6 of 6 anchors"):
         assert text in imported
-    assert "No items that were not chosen." in anchors("show", 1, "--refused").stderr
+    assert "nobody was judged for it" in anchors("show", 1, "--refused").stderr
     compared = anchors("diff", 1, 2).stdout
     assert "From anchor set 1 to 2" in compared
     assert "6 of 6 items that change" in compared

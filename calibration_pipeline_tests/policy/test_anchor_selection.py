@@ -196,6 +196,19 @@ def test_each_scale_has_a_share_of_its_own(truth: FloatArray) -> None:
     assert chosen == {"a": 6, "b": 4}
 
 
+def test_a_scale_gets_the_anchors_that_a_night_links_by_and_says_so_where_it_cannot(
+    truth: FloatArray,
+) -> None:
+    """A quarter of 40 items is 10; a set below the minimum would leave nights without a link."""
+    evidence = evidence_of(make_bank(40), truth)
+    linked = select_anchors(evidence, replace(SETTINGS, minimum_anchors=14))
+    assert len(linked.keys) == 14
+    assert "won't be linked" not in linked.remarks["main"]
+    too_few = select_anchors(evidence, replace(SETTINGS, minimum_anchors=25))
+    assert len(too_few.keys) == 20
+    assert "nights link by 25 or more" in too_few.remarks["main"]
+
+
 def test_places_go_where_the_pool_is_represented_least() -> None:
     n = 240
     generator = np.random.default_rng(5)

@@ -226,16 +226,19 @@ def test_flags_stand_in_item_order():
 
 
 def test_a_stable_pool_has_next_to_no_credible_drift():
-    """2,400 stable items: many pass a raw threshold, a handful of them are called credible."""
+    """600 stable items: many pass a raw threshold, next to none of them is called credible.
+
+    `test_flags_full_size.py` has 2,400.
+    """
     generator = np.random.default_rng(0)
-    pool = make_pool(2400, 288, generator)
-    days = simulate_days(pool, 34, generator, Traffic(500, 30, 0.025))
+    pool = make_pool(600, 72, generator)
+    days = simulate_days(pool, 34, generator, Traffic(125, 30, 0.1))
     states = run_nights(pool, days, SETTINGS, first=29)
     raw = credible = 0
     for earlier, state in pairwise(states):
         flags = [f for f in raise_flags(state, earlier, SETTINGS) if f.reason.endswith("_drift")]
         raw += len(flags)
         credible += sum(flag.is_credible for flag in flags)
-        assert sum(flag.is_credible for flag in flags) <= 6
-    assert raw > 100
-    assert credible <= 12
+        assert sum(flag.is_credible for flag in flags) <= 2
+    assert raw > 25
+    assert credible <= 3

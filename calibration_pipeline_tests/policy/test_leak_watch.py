@@ -176,6 +176,22 @@ def test_the_flag_says_since_when_how_clearly_and_how_soon():
         assert part in flag.explanation
 
 
+def test_an_alarm_whose_item_has_no_answers_left_keeps_a_threshold_and_promises_no_delay():
+    """An anchor is known by the answers in its window alone; all of them may have been left out."""
+    watch, state = chain().watches[-1], chain().states[-1]
+    covariance = state.covariance.copy()
+    covariance[LEAKED] = 0.0
+    verdicts = judge_night(
+        watch, replace(state, covariance=covariance), leaky_pool().bank, SETTINGS
+    )
+    assert not verdicts.is_watched[LEAKED]
+    (flag,) = leak_flags(verdicts, state.keys)
+    assert (flag.key, flag.is_credible) == (KEY, True)
+    assert np.isfinite(flag.threshold)
+    assert "too few of its other answers are left" in flag.explanation
+    assert "expected to be found" not in flag.explanation
+
+
 def test_a_variant_is_hinted_at_and_keeps_its_answers():
     bank = leaky_pool().bank
     families = tuple("clones" if j in (LEAKED, 2) else None for j in range(ITEMS))

@@ -8,6 +8,7 @@ import pytest
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from studies.night_chains import ChainPlan
 from studies.scale_chains import ScaleChain, WatchedChain
+from studies.scale_drift import drift_of, drift_plan
 from studies.scale_holds import (
     ALARM_PLAN,
     SHIFT,
@@ -54,6 +55,15 @@ def test_all_anchors_shifted_by_0_4_are_noticed_within_30_nights(length: int) ->
 def test_healthy_anchors_raise_no_alarm_in_90_nights() -> None:
     found = watch_of(ScaleChain(replace(ALARM_PLAN, seed=1)))
     assert found.residual_alarms == ()
+
+
+@pytest.mark.slow
+def test_free_items_do_not_move_together_under_healthy_anchors() -> None:
+    """One programme tells it to ±.008 only, the mean of four to ±.004."""
+    found = [drift_of(drift_plan(600, 600, seed)) for seed in (3, 4, 5, 6)]
+    assert all(drift.items > 150 for drift in found)
+    assert abs(np.mean([drift.moved for drift in found])) < 0.01
+    assert all(abs(drift.moved) < 3.0 * drift.moved_se for drift in found)
 
 
 @pytest.mark.slow

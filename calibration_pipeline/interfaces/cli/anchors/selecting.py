@@ -51,6 +51,9 @@ def select(as_of: datetime | None, as_json: bool) -> None:
         print_json(document | {"candidates": items})
     else:
         _print_proposal(number, proposal)
+    if all(item.is_chosen == item.is_present for item in proposal.candidates):
+        say("It has the same anchors as the set of that night, held where they are: nothing to do.")
+        return
     say(
         f"Nothing has changed yet. To look: calibrate anchors diff current {number}; to put it in "
         f"force from the next night on: calibrate anchors activate {number} --reason TEXT"

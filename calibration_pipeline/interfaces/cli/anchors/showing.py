@@ -128,9 +128,10 @@ def show(
     if refused and not candidates:
         found = []
     kind = "items that were not chosen" if refused else "anchors"
+    empty = f"No {kind}." if candidates else "An imported set: nobody was judged for it."
     if rows:
         title = f"{len(found[:rows]):,} of {len(found):,} {kind}"
-        print_table(found[:rows], columns, title=title, empty=f"No {kind}.")
+        print_table(found[:rows], columns, title=title, empty=empty)
 
 
 def _show_history(
