@@ -68,7 +68,7 @@ def test_a_late_answer_after_the_fold_is_counted_once_and_not_folded(
         state = programme.state(night)
         assert state.total_counts.sum() == len(NIGHTS) * ANSWERS_A_DAY
         assert FIRST not in dict(folded(state))
-        assert programme.materializations("night_outcome")[str(night)]["late_answers"] == (
+        assert programme.materializations("night_outcome")[str(night)]["late answers"] == (
             PLAN.answers
         )
         shown = programme.materializations("responses")[str(night)]
