@@ -53,7 +53,7 @@ from calibration_pipeline.store.connection import Database, open_database
 from calibration_pipeline.store.dry_run_store import DryRunStore
 from calibration_pipeline.store.freshness import read_freshness
 from calibration_pipeline.store.history import newest_finished_night
-from calibration_pipeline.store.pseudonyms import pseudonym_key
+from calibration_pipeline.store.pseudonym_keys import known_key
 from calibration_pipeline.store.shard_files import ShardFiles
 from calibration_pipeline.store.sources.choosing import choose_source
 from calibration_pipeline.store.suppression import require_reapplied
@@ -183,7 +183,7 @@ def open_store(settings: Settings, triggered_by: str, run_id: str) -> Calibratio
     NightBlockedError
         A restored backup has brought back people who were forgotten after it.
     BadInputError
-        The pseudonym key can't be used, or is missing where it is needed.
+        The pseudonym key can't be used, is missing where it is needed, or is another one.
     SourceError
         The settings name a source that can't be.
     """
@@ -295,7 +295,7 @@ def _freshness(settings: Settings) -> Freshness:
 
 
 def _pseudonym_key(settings: Settings, database: Database, *, keep: bool = True) -> bytes:
-    return pseudonym_key(_revealed(settings.pseudonym_key), settings.home, database, keep=keep)
+    return known_key(_revealed(settings.pseudonym_key), settings.home, database, keep=keep)
 
 
 def _open_database(settings: Settings) -> Database:

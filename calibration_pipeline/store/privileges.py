@@ -99,6 +99,7 @@ _MATRIX = {
     "candidate_abilities": ("SID", "SDM", ""),
     "suppressions": ("S", "SIU", ""),
     "privacy_acts": ("", "SI", ""),
+    "pseudonym_keys": ("SI", "SI", ""),
     "archive_deletions": ("SI", "SI", ""),
     "retention_runs": ("SI", "SI", ""),
     # Everybody sees which revision the schema is at.

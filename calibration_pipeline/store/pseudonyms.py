@@ -94,11 +94,16 @@ def pseudonym_key(chosen: str | None, home: Path, engine: sa.Engine, *, keep: bo
     return load_or_create_key(path)
 
 
-def _require_no_pseudonyms(engine: sa.Engine, path: Path) -> None:
+def has_pseudonyms(connection: sa.Connection) -> bool:
+    """Tell whether any pseudonym is kept, in the database or the archive."""
     tables = (archive_revisions, candidate_map, suppressions)
     is_any = sa.or_(*(sa.exists().select_from(table) for table in tables))
+    return bool(connection.scalar(sa.select(is_any)))
+
+
+def _require_no_pseudonyms(engine: sa.Engine, path: Path) -> None:
     with engine.connect() as connection:
-        is_needed = connection.scalar(sa.select(is_any))
+        is_needed = has_pseudonyms(connection)
     if is_needed:
         raise BadInputError(
             f"there is no pseudonym key {path}, and the database has pseudonyms made with it: "

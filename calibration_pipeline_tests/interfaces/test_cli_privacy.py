@@ -143,3 +143,23 @@ def test_retention_counts_and_then_deletes(
     assert deleted == counted | {"dry_run": False}
     assert count(engine, response_log) == count(engine, candidate_map) == 0
     assert list((home / "archive").rglob("*.parquet")) == []
+
+
+def test_another_key_stops_forgetting_until_it_is_accepted(
+    on_database: Calibrate, home: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepting = ("db", "accept-key", "--reason", "the key is lost")
+    assert from_stdin("nobody").exit_code == 1  # and the key is on record
+    used = on_database(*accepting)
+    assert (used.exit_code, "in use already" in used.output) == (2, True)
+    monkeypatch.setenv("CALIBRATION_PSEUDONYM_KEY", "another key, and a long one")
+    refused = from_stdin("bob", "--erase")
+    assert refused.exit_code == 2
+    assert "isn't the one that this database's pseudonyms were made with" in refused.output
+    assert count(engine, response_log) == 12
+    assert on_database("db", "accept-key", "--reason", " ").exit_code == 2
+    accepted = on_database(*accepting)
+    assert (accepted.exit_code, "is in use" in accepted.output) == (0, True)
+    # Both pseudonyms of whoever is still in the map are found (docs/personal-data.md).
+    assert from_stdin("bob", "--erase").exit_code == 0
+    assert count(engine, response_log) == 6

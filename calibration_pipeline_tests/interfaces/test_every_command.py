@@ -57,9 +57,9 @@ ACTING = {
 """Commands with `--json` that write, take long, or need what the programme lacks: each has its own
 file of tests, which reads its JSON."""
 WITHOUT_TABLE = {
-    "demo", "db start", "db stop", "db url", "migrate", "snapshots export", "snapshots freeze",
-    "snapshots thaw", "flags acknowledge", "flags dismiss", "flags reopen", "flags retire", "api",
-    "tokens revoke", "ui", "completion",
+    "demo", "db accept-key", "db start", "db stop", "db url", "migrate", "snapshots export",
+    "snapshots freeze", "snapshots thaw", "flags acknowledge", "flags dismiss", "flags reopen",
+    "flags retire", "api", "tokens revoke", "ui", "completion",
 }  # fmt: skip
 COMMANDS = {" ".join(path): command for path, command in walk()}
 CODE = re.compile(r"\b(?:\d{4}-\d\d-\d\d|item-\d+)\b")

@@ -3,6 +3,7 @@
 import click
 
 from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.interfaces.cli.accept_key import accept_key
 from calibration_pipeline.interfaces.cli.backup import backup, restore
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table
 from calibration_pipeline.interfaces.cli.db_roles import roles
@@ -21,7 +22,7 @@ def db() -> None:
     """
 
 
-for command in (roles, backup, restore):
+for command in (roles, backup, restore, accept_key):
     db.add_command(command)
 
 

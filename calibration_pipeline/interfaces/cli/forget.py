@@ -83,7 +83,7 @@ def _require_remembered(path: Path) -> None:
 def _forgetting(database: Database, decided_by: str) -> Forgetting:
     from calibration_pipeline.store.archive_opening import open_archive
     from calibration_pipeline.store.forgetting import Forgetting
-    from calibration_pipeline.store.pseudonyms import pseudonym_key
+    from calibration_pipeline.store.pseudonym_keys import known_key
     from calibration_pipeline.store.sources.scratch_folder import scratch_folder
 
     settings = load_settings()
@@ -91,7 +91,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
     return Forgetting(
         database=database,
         archive=open_archive(settings.archive_place),
-        key=pseudonym_key(
+        key=known_key(
             None if secret is None else secret.get_secret_value(), settings.home, database
         ),
         remembered=settings.home / "forgotten",

@@ -55,6 +55,7 @@ from calibration_pipeline.store.tables.leaks import (
 from calibration_pipeline.store.tables.privacy import (
     archive_deletions,
     privacy_acts,
+    pseudonym_keys,
     retention_runs,
     suppressions,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "metadata",
     "night_acceptances",
     "privacy_acts",
+    "pseudonym_keys",
     "publication_fence",
     "publication_switches",
     "response_log",

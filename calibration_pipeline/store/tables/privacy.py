@@ -51,6 +51,20 @@ suppressions = sa.Table(
     comment="Candidates who are never to be linked, or taken in, again.",
 )
 
+pseudonym_keys = sa.Table(
+    "pseudonym_keys",
+    metadata,
+    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column(
+        "fingerprint", sa.LargeBinary, nullable=False, comment="16-byte hash, keyed with the key."
+    ),
+    sa.Column("accepted_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    recorded_at(),
+    sa.CheckConstraint("octet_length(fingerprint) = 16", name="fingerprint"),
+    comment="By what the key of the pseudonyms is recognised; the last one is in use.",
+)
+
 privacy_acts = sa.Table(
     "privacy_acts",
     metadata,
