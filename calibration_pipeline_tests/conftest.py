@@ -1,8 +1,10 @@
 """Fixtures that every test module may use, and how the tests share a machine."""
 
+import gc
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import hypothesis
 import numba
@@ -82,6 +84,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         rank = {name: number for number, name in enumerate(_LONGEST_FILES)}
         items.sort(key=lambda item: rank.get("/".join(item.path.parts[-2:]), len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Spare the collector what lasts as long as the run: modules, and thousands of tests.
+
+    It would go over their million objects again and again, a quarter of the time of collecting.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let libraries find at the end that nothing of theirs is left."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

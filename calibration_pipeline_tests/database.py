@@ -26,6 +26,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from calibration_pipeline.store.embedded import EmbeddedServer
+from calibration_pipeline_tests.server_folder import server_folder
 
 _T = TypeVar("_T")
 
@@ -55,13 +56,14 @@ def once(embedded_server: EmbeddedServer) -> Iterator[Once]:
 @pytest.fixture(scope="session")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A running embedded server of this test run alone; gone with its data afterwards."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("database") / "home")
-    server.start()
-    _leave_the_disk_to_the_operating_system(server)
-    try:
-        yield server
-    finally:
-        server.remove()
+    with server_folder(tmp_path_factory.mktemp("database")) as folder:
+        server = EmbeddedServer(folder / "home")
+        server.start()
+        _leave_the_disk_to_the_operating_system(server)
+        try:
+            yield server
+        finally:
+            server.remove()
 
 
 def _leave_the_disk_to_the_operating_system(server: EmbeddedServer) -> None:

@@ -20,6 +20,7 @@ from calibration_pipeline.store.embedded_cluster import locate
 from calibration_pipeline.store.embedded_process import find_postmaster
 from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, python
+from calibration_pipeline_tests.server_folder import open_parent
 
 START_AND_WAIT = """
 import sys, time
@@ -33,7 +34,7 @@ time.sleep(float(sys.argv[2]))
 @pytest.fixture
 def server():
     """A server that has not been started, in a folder whose name needs quoting everywhere."""
-    parent = Path(tempfile.mkdtemp(prefix="calibration-test-", dir="/tmp"))
+    parent = Path(tempfile.mkdtemp(prefix="calibration-test-", dir=open_parent()))
     parent.chmod(0o755)  # root keeps the data in the home only where its account can go
     server = EmbeddedServer(parent / 'it\'s $HOME of "all"')
     yield server

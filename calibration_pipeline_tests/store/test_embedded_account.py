@@ -23,6 +23,7 @@ from calibration_pipeline.store.embedded_cluster import locate
 from calibration_pipeline.store.embedded_process import find_postmaster
 from calibration_pipeline_tests.database import connect
 from calibration_pipeline_tests.processes import as_user, needs_root
+from calibration_pipeline_tests.server_folder import open_parent
 
 STRANGER = "nobody"
 
@@ -30,7 +31,7 @@ STRANGER = "nobody"
 @pytest.fixture
 def open_folder():
     """A folder that every user of the machine may enter, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="calibration-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="calibration-test-", dir=open_parent()))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
