@@ -9,38 +9,33 @@ policy, for example ``CALIBRATION_POLICY__MINIMUM_RESPONSES=30`` and
 import dataclasses
 import difflib
 import os
-import re
 import tempfile
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, get_origin
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from calibration_pipeline.alert_configuration import AlertConfiguration
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
-from calibration_pipeline.store.archive_url import LOCAL, require_plain
-from calibration_pipeline.store.sources.configuration import (
-    LONGEST_GAP_MINUTES,
-    SourceConfiguration,
+from calibration_pipeline.setting_values import (
+    DELIMITER,
+    PREFIX,
+    a_folder,
+    a_scheduler,
+    an_archive,
+    checked_source,
+    known_time_zone,
+    longer_than_the_window,
+    names_of,
+    usable_source,
+    web_address,
 )
-from calibration_pipeline.web_addresses import WHAT_IS_WANTED, can_be_called
+from calibration_pipeline.store.sources.configuration import SourceConfiguration
 
-_PREFIX = "CALIBRATION_"
-_DELIMITER = "__"
-_RETENTION_MARGIN_DAYS = 31
 _STRUCTURED = {
     "policy": "MINIMUM_RESPONSES=30",
     "source": "KIND=attempt",
@@ -48,129 +43,6 @@ _STRUCTURED = {
     "alert": "SINKS=log,webhook",
 }
 """Settings of several fields, and how one of them is set."""
-
-
-def _known_time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("not a time zone of the IANA database, such as Europe/Zurich") from None
-    return name
-
-
-def _web_address(url: SecretStr | None) -> SecretStr | None:
-    # Its value stays out of the message: whoever knows the address can silence the watchdog.
-    if url is not None and not can_be_called(url.get_secret_value()):
-        raise ValueError(WHAT_IS_WANTED)
-    return url
-
-
-def _an_archive(place: str | None) -> str | None:
-    """Make a folder absolute, as the home is; refuse a URL that holds more than an address."""
-    if place is None:
-        return None
-    scheme, is_url, rest = place.partition("://")
-    if is_url and scheme not in LOCAL:
-        return require_plain(place)
-    return str(_a_folder(Path(rest or place)))
-
-
-def _a_scheduler(address: str | None) -> str | None:
-    if address is not None and not re.fullmatch(r"(tcp|tls)://[^\s/@?#]+:\d{1,5}", address):
-        raise ValueError("not an address such as tcp://scheduler:8786 or tls://scheduler:8786")
-    return address
-
-
-def _a_folder(path: Path) -> Path:
-    """Make the path absolute; refuse one where a file stands in the way."""
-    home = path.expanduser().absolute()
-    for place in (home, *home.parents):
-        if place.is_file():
-            raise ValueError(f"{place} is a file: name a folder, which may be a new one")
-    return home
-
-
-def _longer_than_the_window(days: int, others: ValidationInfo) -> int:
-    policy = others.data.get("policy")  # absent if it couldn't be used, which is said first
-    if policy is not None and days < policy.window_days + _RETENTION_MARGIN_DAYS:
-        raise ValueError(
-            f"{days} days are too few: a night needs the last {policy.window_days}, and there must "
-            f"be {_RETENTION_MARGIN_DAYS} more in which to mend what stops it"
-        )
-    return days
-
-
-def _names_of(record: type, path: str) -> BeforeValidator:
-    """Refuse names that a record lacks: a typing error must not leave a setting as it was."""
-    return BeforeValidator(
-        lambda value: _checked_fields(value, record, path) if isinstance(value, Mapping) else value
-    )
-
-
-def _checked_source(value: object) -> object:
-    """Check the source's names, and read its lists of pairs."""
-    if not isinstance(value, Mapping):
-        return value
-    checked = _checked_fields(value, SourceConfiguration, "SOURCE")
-    # Its value may hold a password, which no message may repeat.
-    if not isinstance(checked.get("database_url", ""), str | None):
-        raise ValueError("CALIBRATION_SOURCE__DATABASE_URL is no text")  # noqa: TRY004
-    for name in ("names", "codes"):
-        if isinstance(pairs := checked.get(name), str):
-            checked[name] = _pairs(pairs, f"{_PREFIX}SOURCE{_DELIMITER}{name.upper()}")
-    return checked
-
-
-def _pairs(text: str, variable: str) -> dict[str, str]:
-    """Read ``a=b, c=d``."""
-    found: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (name and equals and value):
-            raise ValueError(
-                f"{variable} has {part!r}: write pairs, as in attempt.student_id=learner, with "
-                "commas between them"
-            )
-        if name in found:
-            raise ValueError(f"{variable} names {name!r} twice: keep one of them")
-        found[name] = value
-    return found
-
-
-def _usable_source(source: SourceConfiguration) -> SourceConfiguration:
-    if source.naive_timezone is not None:
-        try:
-            _known_time_zone(source.naive_timezone)
-        except ValueError as error:
-            raise ValueError(f"its NAIVE_TIMEZONE is {error}") from None
-    if not 1 <= source.session_gap_minutes <= LONGEST_GAP_MINUTES:
-        gap = source.session_gap_minutes
-        raise ValueError(f"its SESSION_GAP_MINUTES is {gap}: give 1 to {LONGEST_GAP_MINUTES}")
-    if source.statement_timeout_seconds < 1:
-        raise ValueError("its STATEMENT_TIMEOUT_SECONDS is less than 1: give seconds")
-    if (source.kind == "files") != (source.path is not None):
-        raise ValueError("a PATH goes with KIND=files: set both, or neither")
-    return source
-
-
-def _checked_fields(values: Mapping[str, Any], record: type, path: str) -> dict[str, Any]:
-    """Check the names of the variables' fields and split the lists that stand for tuples."""
-    types = {field.name: field.type for field in dataclasses.fields(record)}
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        variable = f"{path}{_DELIMITER}{name.upper()}"
-        if name not in types:
-            near = difflib.get_close_matches(name, types, n=1)
-            hint = f" (nearest: {_PREFIX}{path}{_DELIMITER}{near[0].upper()})" if near else ""
-            raise ValueError(f"there is no setting {_PREFIX}{variable}{hint}")
-        kind = types[name]
-        if isinstance(value, Mapping) and isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            checked[name] = _checked_fields(value, kind, variable)
-        elif isinstance(value, str) and get_origin(kind) is tuple:
-            checked[name] = tuple(part.strip() for part in value.strip(" []()").split(","))
-        else:
-            checked[name] = value
-    return checked
 
 
 class Settings(BaseSettings):
@@ -223,40 +95,40 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_nested_delimiter=_DELIMITER,
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
         env_ignore_empty=True,
         frozen=True,
     )
 
     database_url: SecretStr | None = None
     dagster_database_url: SecretStr | None = None
-    home: Annotated[Path, AfterValidator(_a_folder)] = Field(
+    home: Annotated[Path, AfterValidator(a_folder)] = Field(
         default=Path(".calibration"), validate_default=True
     )
-    archive: Annotated[str | None, AfterValidator(_an_archive)] = None
-    timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Europe/Zurich"
+    archive: Annotated[str | None, AfterValidator(an_archive)] = None
+    timezone: Annotated[str, AfterValidator(known_time_zone)] = "Europe/Zurich"
     first_day: date = date(2026, 1, 1)
     run_hour: int = Field(default=4, ge=0, le=23)
     pseudonym_key: SecretStr | None = None
-    heartbeat_url: Annotated[SecretStr | None, AfterValidator(_web_address)] = None
-    policy: Annotated[CalibrationConfiguration, _names_of(CalibrationConfiguration, "POLICY")] = (
+    heartbeat_url: Annotated[SecretStr | None, AfterValidator(web_address)] = None
+    policy: Annotated[CalibrationConfiguration, names_of(CalibrationConfiguration, "POLICY")] = (
         Field(default_factory=CalibrationConfiguration)
     )
     source: Annotated[
-        SourceConfiguration, BeforeValidator(_checked_source), AfterValidator(_usable_source)
+        SourceConfiguration, BeforeValidator(checked_source), AfterValidator(usable_source)
     ] = Field(default_factory=SourceConfiguration)
-    api: Annotated[ApiConfiguration, _names_of(ApiConfiguration, "API")] = Field(
+    api: Annotated[ApiConfiguration, names_of(ApiConfiguration, "API")] = Field(
         default_factory=ApiConfiguration
     )
-    alert: Annotated[AlertConfiguration, _names_of(AlertConfiguration, "ALERT")] = Field(
+    alert: Annotated[AlertConfiguration, names_of(AlertConfiguration, "ALERT")] = Field(
         default_factory=AlertConfiguration
     )
     minimum_free_disk_mb: int = Field(default=512, ge=0)
     # After the policy, whose window it is compared with.
-    retention_days: Annotated[int, AfterValidator(_longer_than_the_window)] = 400
+    retention_days: Annotated[int, AfterValidator(longer_than_the_window)] = 400
     run_history_days: int = Field(default=400, ge=1)
-    dask_scheduler: Annotated[str | None, AfterValidator(_a_scheduler)] = None
+    dask_scheduler: Annotated[str | None, AfterValidator(a_scheduler)] = None
     dask_timeout_seconds: int = Field(default=600, ge=1)
     cross_checks: bool = True
     report_charts: bool = True
@@ -289,7 +161,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         steps = (step for step in first["loc"] if isinstance(step, str))
-        variable = _PREFIX + _DELIMITER.join(steps).upper()
+        variable = PREFIX + DELIMITER.join(steps).upper()
         raise BadInputError(f"{variable} can't be used: {_lowered(first['msg'])}.") from None
     except SettingsError as error:
         # The library's text names the field, and doesn't say what is wrong.
@@ -297,8 +169,8 @@ def load_settings() -> Settings:
             (name, example) for name, example in _STRUCTURED.items() if f'"{name}"' in str(error)
         )
         raise BadInputError(
-            f"{_PREFIX}{name.upper()} can't be used: write it as a JSON object, or set one field "
-            f"with {_PREFIX}{name.upper()}{_DELIMITER}{example}."
+            f"{PREFIX}{name.upper()} can't be used: write it as a JSON object, or set one field "
+            f"with {PREFIX}{name.upper()}{DELIMITER}{example}."
         ) from None
 
 
@@ -309,13 +181,13 @@ def _refuse_unknown_variables() -> None:
     """
     for variable, value in sorted(os.environ.items()):
         name = variable.upper()
-        if not value or not name.startswith(_PREFIX):
+        if not value or not name.startswith(PREFIX):
             continue
-        setting, _, below = name.removeprefix(_PREFIX).lower().partition(_DELIMITER)
+        setting, _, below = name.removeprefix(PREFIX).lower().partition(DELIMITER)
         if setting in Settings.model_fields and (setting in _STRUCTURED or not below):
             continue
-        near = difflib.get_close_matches(name.removeprefix(_PREFIX), _variables(), n=1)
-        hint = f" (nearest: {_PREFIX}{near[0]})" if near else ""
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), _variables(), n=1)
+        hint = f" (nearest: {PREFIX}{near[0]})" if near else ""
         raise BadInputError(
             f"there is no setting {variable}{hint}: correct its name, or unset it; "
             "docs/settings.md has them all"
@@ -331,7 +203,7 @@ def _variables() -> list[str]:
         "alert": AlertConfiguration,
     }
     return [name.upper() for name in Settings.model_fields] + [
-        f"{name.upper()}{_DELIMITER}{field.name.upper()}"
+        f"{name.upper()}{DELIMITER}{field.name.upper()}"
         for name, record in records.items()
         for field in dataclasses.fields(record)
     ]
@@ -339,4 +211,4 @@ def _variables() -> list[str]:
 
 def _lowered(message: str) -> str:
     text = message.removeprefix("Value error, ").rstrip(".")
-    return text if text.startswith(_PREFIX) else text[:1].lower() + text[1:]
+    return text if text.startswith(PREFIX) else text[:1].lower() + text[1:]

@@ -10,6 +10,7 @@
 """
 
 import logging
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import numpy as np
 
 from calibration_pipeline.errors import CalibrationError, EngineUnavailableError
 from calibration_pipeline.execution import worker
+from calibration_pipeline.execution.connecting import connect, why_no_answer
 from calibration_pipeline.execution.nodes import Node, cut
 from calibration_pipeline.execution.shard_content import digest_of, pack
 from calibration_pipeline.execution.shard_store import ShardStore
@@ -33,9 +35,6 @@ from calibration_pipeline.irt.shards import SessionPass, SumPass, Sums, halves
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-CONNECT_SECONDS = 30.0
-"""A scheduler that is there answers at once."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,8 @@ class DaskEngine:
                 client.submit(worker.values, shards, work, pure=False)
                 for shards in placed.shards.values()
             ]
-            found = [part.result(timeout=self._timeout) for part in parts]
+            end = time.monotonic() + self._timeout
+            found = [part.result(timeout=max(end - time.monotonic(), 0.1)) for part in parts]
         return np.concatenate(found, axis=1)
 
     def facts(self) -> list[worker.WorkerFacts]:
@@ -152,18 +152,9 @@ class DaskEngine:
 
     def _connected(self) -> "Client":
         if self._client is None:
-            from distributed import Client
-
             # What it logs of a lost connection is a traceback; our own line says it.
             logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-            self._client = Client(
-                self._scheduler,
-                timeout=min(CONNECT_SECONDS, self._timeout),
-                set_as_default=False,
-                # Tables go from workers to this process, not through the scheduler.
-                direct_to_workers=True,
-            )
-            self._client.wait_for_workers(1, timeout=self._timeout)
+            self._client = connect(self._scheduler, self._timeout)
         if self._client.status != "running":  # it tries to connect again: for other answers
             raise ConnectionError("the connection to the scheduler was lost")
         return self._client
@@ -216,7 +207,7 @@ class DaskEngine:
         except TimeoutError as error:
             raise EngineUnavailableError(
                 f"the Dask cluster at {self._scheduler} gave no answer in {self._timeout:.0f} s: "
-                "look whether it has workers, or raise CALIBRATION_DASK_TIMEOUT_SECONDS"
+                f"{why_no_answer(self._scheduler)}; or raise CALIBRATION_DASK_TIMEOUT_SECONDS"
             ) from error
         except (CancelledError, OSError, NoValidWorkerError, NoWorkerError) as error:
             raise EngineUnavailableError(

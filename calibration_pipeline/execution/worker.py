@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from calibration_pipeline.errors import EngineError
+from calibration_pipeline.errors import CalibrationError, EngineError, EngineUnavailableError
 from calibration_pipeline.execution.shard_content import digest_of, unpack
 from calibration_pipeline.execution.shard_store import Read
 from calibration_pipeline.execution.versions import (
@@ -29,8 +29,9 @@ def load(read: Read, name: str, digest: str, versions: Mapping[str, str]) -> Ans
     Raises
     ------
     EngineError
-        The worker can't read the file, it isn't what was written, or the worker has other versions
-        installed than the night's own process.
+        The worker has other versions installed than the night's own process.
+    EngineUnavailableError
+        The worker can't read the file, or it isn't what was written.
     """
     if different := differences(versions, installed_versions()):
         raise EngineError(
@@ -40,12 +41,15 @@ def load(read: Read, name: str, digest: str, versions: Mapping[str, str]) -> Ans
     try:
         content = read(name)
     except Exception as error:  # libraries of object stores have errors of their own
-        raise EngineError(
-            f"a Dask worker can't read the shards in the archive ({type(error).__name__}): every "
-            "worker has to reach the archive under the same name, with credentials of its own"
+        reason = str(error) if isinstance(error, CalibrationError) else type(error).__name__
+        raise EngineUnavailableError(
+            f"a Dask worker can't read the shards in the archive ({reason}): every worker has to "
+            "reach the archive under the same name, with credentials of its own"
         ) from None
     if digest_of([bytes(0), memoryview(content)]) != digest:
-        raise EngineError("a Dask worker has read other shards than were written: run it again")
+        raise EngineUnavailableError(
+            "a Dask worker has read other shards than were written: run it again"
+        )
     return unpack(content)
 
 

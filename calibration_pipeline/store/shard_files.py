@@ -6,10 +6,13 @@ when it ends. What a killed one left is removed by a later night.
 
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
-import fsspec
+from calibration_pipeline.errors import CalibrationError
+from calibration_pipeline.store.archive_location import ArchiveLocation
+from calibration_pipeline.store.archive_opening import open_archive
 
 FOLDER = "shards"
 LEFT_OVER = timedelta(days=2)
@@ -28,56 +31,77 @@ class ShardFiles:
     """
 
     def __init__(self, archive: str) -> None:
-        self._root = f"{archive.rstrip('/')}/{FOLDER}"
+        self._archive = archive
 
     @property
     def shown(self) -> str:
         """The place, for messages."""
-        return self._root
+        return f"{self._archive}/{FOLDER}"
+
+    @cached_property
+    def _location(self) -> ArchiveLocation:
+        return open_archive(self._archive).location
 
     @cached_property
     def _folder(self) -> str:
-        filesystem, root = fsspec.core.url_to_fs(self._root)
         now = datetime.now(UTC)
-        filesystem.makedirs(root, exist_ok=True)
-        for path in filesystem.ls(root, detail=False):
-            if _is_left_over(path.rstrip("/").rpartition("/")[2], now):
-                filesystem.rm(path, recursive=True)
-        return f"{self._root}/{now:{_STAMP}}-{secrets.token_hex(4)}"
+        names = self._location.names(FOLDER)
+        self._forget([name for name in names if _is_left_over(name.split("/")[1], now)])
+        return f"{FOLDER}/{now:{_STAMP}}-{secrets.token_hex(4)}"
 
     @property
     def read(self) -> Callable[[str], bytearray]:
         """What workers read with."""
-        return partial(_read, self._folder)
+        return partial(_read, self._archive, self._folder)
 
     def write(self, name: str, content: Iterable[bytes | memoryview]) -> None:
-        """Write a file."""
-        filesystem, folder = fsspec.core.url_to_fs(self._folder)
-        filesystem.makedirs(folder, exist_ok=True)
-        with filesystem.open(f"{folder}/{name}", "wb") as file:
-            for part in content:
-                file.write(part)
+        """Write a file, as every file of the archive is written.
+
+        Raises
+        ------
+        ArchiveWriteError, ArchiveUnavailableError
+            The archive can't be written or listed.
+        """
+        new = self._location.new_file(self._folder)
+        try:
+            with self._location.naming():
+                for part in content:
+                    new.file.write(part)
+                new.finish_as(f"{self._folder}/{name}")
+        finally:
+            with suppress(OSError):  # a full disk refuses what is left once more
+                new.file.close()
+            new.discard()
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files."""
-        filesystem, folder = fsspec.core.url_to_fs(self._folder)
-        for name in names:
-            filesystem.rm(f"{folder}/{name}")
+        """Remove files; those that can't be are left for a later night."""
+        self._forget([f"{self._folder}/{name}" for name in names])
 
     def close(self) -> None:
-        """Remove the folder, if one was made."""
+        """Remove whatever is left of this night's."""
         if "_folder" in vars(self):
-            filesystem, folder = fsspec.core.url_to_fs(self._folder)
-            if filesystem.exists(folder):
-                filesystem.rm(folder, recursive=True)
+            with suppress(CalibrationError):
+                self._forget(self._location.names(self._folder))
             del self._folder
 
+    def _forget(self, names: list[str]) -> None:
+        # Nothing of the night depends on it.
+        with suppress(CalibrationError):
+            self._location.delete(names)
 
-def _read(folder: str, name: str) -> bytearray:
-    filesystem, path = fsspec.core.url_to_fs(f"{folder}/{name}")
-    content = bytearray(filesystem.size(path))
-    with filesystem.open(path, "rb") as file:
-        file.readinto(content)
+
+@lru_cache(maxsize=1)
+def _opened(archive: str) -> ArchiveLocation:
+    """Connect a worker once, and not for every file."""
+    return open_archive(archive).location
+
+
+def _read(archive: str, folder: str, name: str) -> bytearray:
+    with _opened(archive).open(f"{folder}/{name}") as file:
+        content = bytearray(file.size())
+        rest = memoryview(content)
+        while len(rest) and (count := file.readinto(rest)):
+            rest = rest[count:]
     return content
 
 

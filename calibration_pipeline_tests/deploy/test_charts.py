@@ -5,9 +5,11 @@ models under `helm/dagster/schema` of dagster-io/dagster (1.13), and the values 
 dask/helm-chart (2024.1).
 """
 
+import inspect
 import re
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from dagster._cli.api import grpc_command
@@ -19,7 +21,14 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
 
-from calibration_pipeline_tests.deploy.files import DEPLOY, ROOT, Document, document, loaded
+from calibration_pipeline_tests.deploy.files import (
+    DEPLOY,
+    ROOT,
+    Document,
+    document,
+    loaded,
+    resources,
+)
 
 VALUES = document(DEPLOY / "dagster" / "values.yaml")
 DASK = document(DEPLOY / "dask" / "values.yaml")
@@ -209,8 +218,36 @@ def test_a_worker_finds_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_night_finds_the_scheduler() -> None:
-    (patch,) = document(DEPLOY / "dask" / "kustomization.yaml")["patches"]
-    (change,) = yaml.safe_load(patch["patch"])
+    change = patched("ConfigMap")
     assert change["path"] == "/data/CALIBRATION_DASK_SCHEDULER"
     # The chart calls its service after the release, which docs/deployment.md calls dask.
     assert change["value"] == f"tcp://dask-scheduler:{DASK['scheduler']['servicePort']}"
+
+
+def patched(kind: str) -> Document:
+    """What deploy/dask changes of an object of deploy/kubernetes."""
+    patches = document(DEPLOY / "dask" / "kustomization.yaml")["patches"]
+    (patch,) = (one for one in patches if one["target"]["kind"] == kind)
+    assert patch["target"]["name"] in {one["metadata"]["name"] for one in resources(kind)}
+    (change,) = yaml.safe_load(patch["patch"])
+    assert change["op"] == "add"
+    return dict(change)
+
+
+def test_the_night_may_speak_to_workers_and_nobody_else_may() -> None:
+    """Sums come from workers directly, and what is sent to a worker is run there."""
+    change = patched("NetworkPolicy")
+    assert change["path"] == "/spec/egress/-"
+    workers = {"podSelector": {"matchLabels": {"app": "dask"}}}
+    assert change["value"] == {"to": [workers]}  # on any port: workers pick theirs
+    policy = document(DEPLOY / "dask" / "network.yaml")
+    kubernetes_validate.validate(policy, "1.30", strict=True)
+    assert policy["spec"]["podSelector"] == workers["podSelector"]
+    (rule,) = policy["spec"]["ingress"]
+    labels = [one["podSelector"]["matchLabels"] for one in rule["from"]]
+    night = document(DEPLOY / "kubernetes" / "night.yaml")["spec"]["jobTemplate"]["spec"]
+    assert labels[0] == {"app": "dask"}
+    assert labels[1].items() <= night["template"]["metadata"]["labels"].items()
+    # Dagster's launcher says so of its runs.
+    (component,) = labels[2].values()
+    assert f'component="{component}"' in inspect.getsource(K8sRunLauncher)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
 
@@ -31,37 +32,48 @@ class Cluster:
 
 
 @contextmanager
-def cluster(n_workers: int) -> Iterator[Cluster]:
-    """Start a cluster of workers with one thread each; end it with the context."""
+def cluster(n_workers: int, installed: Path | None = None) -> Iterator[Cluster]:
+    """Start a cluster of workers with one thread each; end it with the context.
+
+    Parameters
+    ----------
+    installed
+        Folder of packages that the scheduler finds before those installed here.
+    """
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     with ExitStack() as stack:
         scheduler = stack.enter_context(
-            _running(_SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-        )
+            _running(_SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard",
+                     installed=installed)
+        )  # fmt: skip
         found = Cluster(address, scheduler, stack)
         for _ in range(n_workers):
             found.workers.append(stack.enter_context(worker_of(address)))
         yield found
 
 
-def worker_of(address: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def worker_of(
+    address: str, memory_limit: str = "0", installed: Path | None = None
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Start a worker with one thread, which nobody starts again when it is dead."""
     return _running(
         _WORKER, address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny",
-        "--no-dashboard", "--memory-limit", "0",
+        "--no-dashboard", "--memory-limit", memory_limit, installed=installed,
     )  # fmt: skip
 
 
 @contextmanager
-def _running(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    module: str, *arguments: str, installed: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={
             **os.environ,
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": f"{installed}:{PROJECT}" if installed else str(PROJECT),
             "NUMBA_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
             # It samples stacks a hundred times a second.

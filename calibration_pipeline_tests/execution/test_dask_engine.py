@@ -3,13 +3,12 @@
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calibration_pipeline.errors import EngineError, EngineUnavailableError
+from calibration_pipeline.errors import ArchiveWriteError, EngineError, EngineUnavailableError
 from calibration_pipeline.irt import responses
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.differential import differential_functioning
@@ -198,7 +197,9 @@ def test_no_worker_and_a_scheduler_that_goes_away_end_in_one_line_each(answers, 
     with cluster(0) as own:
         with DaskEngine(own.address, files, 5.0) as engine:
             data = replace(answers, engine=engine)
-            with pytest.raises(EngineUnavailableError, match="gave no answer in 5 s"):
+            with pytest.raises(
+                EngineUnavailableError, match="gave no answer in 5 s: it has no worker"
+            ):
                 expect(data, items(), POPULATION, SETTINGS)
         own.stack.enter_context(worker_of(own.address))
         with DaskEngine(own.address, files, TIMEOUT) as engine:
@@ -278,15 +279,11 @@ def test_shards_are_removed_with_their_answers_and_with_the_engine(answers, engi
     assert files() == 0
 
 
-def test_what_a_killed_night_left_is_removed_by_a_later_one(tmp_path):
-    for name in ("20200101T000000-aaaa", f"{datetime.now(UTC):%Y%m%dT%H%M%S}-bbbb", "other"):
-        (tmp_path / "shards" / name).mkdir(parents=True)
-        (tmp_path / "shards" / name / "0001-0-1").write_bytes(b"x")
-    files = ShardFiles(str(tmp_path))
-    files.write("0001-0-1", [b"y"])
-    files.close()
-    left = sorted(path.name.partition("-")[2] or path.name for path in tmp_path.glob("shards/*"))
-    assert left == ["bbbb", "other"]
+def test_an_archive_that_cannot_be_written_is_what_the_error_names(answers, running, tmp_path):
+    (tmp_path / "shards").write_text("a file where the folder would be")
+    engine = DaskEngine(running.address, ShardFiles(str(tmp_path)), TIMEOUT)
+    with engine, pytest.raises(ArchiveWriteError, match="the archive"):
+        expect(replace(answers, engine=engine), items(), POPULATION, SETTINGS)
 
 
 def test_without_the_extra_there_is_one_clear_line(tmp_path, monkeypatch):
