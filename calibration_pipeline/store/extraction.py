@@ -139,16 +139,31 @@ def changed_days(
 
 
 def whole_sessions(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut blocks of rows anew so that each ends where a session ends."""
-    rest: pa.Table | None = None
+    """Cut blocks of rows anew so that each ends where a session ends.
+
+    A block that ends there already is given as it is: two that are joined would have to have the
+    dictionaries of their texts made one.
+    """
+    held: pa.Table | None = None
     for block in blocks:
-        rows = block if rest is None else pa.concat_tables([rest, block])
-        last_start = int(np.flatnonzero(session_starts(rows))[-1])
-        if last_start:
-            yield rows.slice(0, last_start)
-        rest = rows.slice(last_start)
-    if rest is not None:
-        yield rest
+        if held is not None and _session_goes_on(held, block):
+            rows = pa.concat_tables([held, block])
+            last_start = int(np.flatnonzero(session_starts(rows))[-1])
+            if last_start:
+                yield rows.slice(0, last_start)
+            held = rows.slice(last_start)
+        else:
+            if held is not None:
+                yield held
+            held = block
+    if held is not None:
+        yield held
+
+
+def _session_goes_on(rows: pa.Table, following: pa.Table) -> bool:
+    """Tell whether a block's last session is the next block's first one."""
+    ends = pa.concat_tables([rows.slice(rows.num_rows - 1), following.slice(0, 1)])
+    return not session_starts(ends)[1]
 
 
 class AnswerWriter(Protocol):
