@@ -20,10 +20,10 @@ _UPPER = 0xFFFFFFFF00000000
 
 
 @intrinsic
-def _long_at(typing_context, address):
+def _long_at(_typing_context, _address):
     """Eight bytes at any address as a number: little-endian, on a machine that is."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(_context, builder, _signature, arguments):
         load = builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
         load.align = 1
         return load
@@ -32,8 +32,8 @@ def _long_at(typing_context, address):
 
 
 @intrinsic
-def _byte_at(typing_context, address):
-    def generate(context, builder, signature, arguments):
+def _byte_at(_typing_context, _address):
+    def generate(_context, builder, _signature, arguments):
         return builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
 
     return types.uint8(types.uint64), generate
@@ -104,6 +104,13 @@ def _grow(slots, keys, count, capacity):
 
 
 @njit(forceinline=True)
+def _append(text, code, offsets, texts):
+    begin = np.int64(offsets[code])
+    texts[begin : begin + len(text)] = text
+    offsets[code + 1] = begin + len(text)
+
+
+@njit(forceinline=True)
 def decode_texts(buffer, places, lengths, column, dictionaries, codes, hashed):
     """Give each text of a batch its code, and PostgreSQL's hash of it without a seed."""
     slots, keys = dictionaries.slots[column], dictionaries.keys[column]
@@ -137,12 +144,10 @@ def decode_texts(buffer, places, lengths, column, dictionaries, codes, hashed):
                     break
             slot = (slot + uint64(1)) & uint64(capacity - 1)
         if code == count:
-            begin = np.int64(offsets[code])
             _enter(slots, key, code, capacity)
             keys[code] = key
             hashes[code] = hash_bytes(buffer, place, length, uint64(0))
-            texts[begin : begin + length] = buffer[place : place + length]
-            offsets[code + 1] = begin + length
+            _append(buffer[place : place + length], code, offsets, texts)
             count += 1
         codes[row], hashed[row] = code, hashes[code]
     dictionaries.counts[column], dictionaries.capacities[column] = count, capacity
