@@ -145,7 +145,7 @@ def decode(buffer, n_rows, kinds, seed_column, hashed_columns, columns, dictiona
     columns : Columns
         Filled, as far as there are rows.
     dictionaries : Dictionaries
-        Emptied and filled.
+        Filled: their texts keep their codes, and others get the next ones.
 
     Returns
     -------
@@ -153,9 +153,6 @@ def decode(buffer, n_rows, kinds, seed_column, hashed_columns, columns, dictiona
         The hash of each row and its seed, uint64, (n_rows,).
     """
     n_columns = len(kinds)
-    dictionaries.counts[:] = 0
-    dictionaries.capacities[:] = 0
-    dictionaries.offsets[:, 0] = 0
     row_hashes, seeds = np.zeros(n_rows, np.uint64), np.zeros(n_rows, np.uint64)
     places = np.empty((n_columns, _BATCH_ROWS), np.int64)
     lengths, hashed = np.empty_like(places), np.empty(_BATCH_ROWS, np.uint64)
