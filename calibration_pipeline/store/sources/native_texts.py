@@ -6,6 +6,8 @@ used and as unused again, which takes longer than all the rest.
 numba's cache of `native_decoding` doesn't see a change of this file: touch that one, too.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types, uint64
@@ -19,8 +21,7 @@ _MULTIPLIER = 0x9E3779B97F4A7C15
 _UPPER = 0xFFFFFFFF00000000
 
 
-@intrinsic
-def _long_at(_typing_context, _address):
+def _load_long(_typing_context, _address):
     """Eight bytes at any address as a number: little-endian, on a machine that is."""
 
     def generate(_context, builder, _signature, arguments):
@@ -31,12 +32,15 @@ def _long_at(_typing_context, _address):
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _byte_at(_typing_context, _address):
+def _load_byte(_typing_context, _address):
     def generate(_context, builder, _signature, arguments):
         return builder.load(builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
 
     return types.uint8(types.uint64), generate
+
+
+_long_at: Any = intrinsic(_load_long)
+_byte_at: Any = intrinsic(_load_byte)
 
 
 @njit(inline="always")
