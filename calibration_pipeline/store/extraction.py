@@ -10,21 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-from calibration_pipeline.records import DayRevision
+from calibration_pipeline.records import DayRevision, IntArray
 from calibration_pipeline.store import deletions, revisions
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.archive_format import ANSWER_COLUMNS
-from calibration_pipeline.store.copy import copy_rows
+from calibration_pipeline.store.candidate_map import remember_candidates
 from calibration_pipeline.store.lock import check_fence
-from calibration_pipeline.store.pseudonyms import pseudonymised, pseudonyms_of
+from calibration_pipeline.store.pseudonyms import as_dictionary, pseudonymised, pseudonyms_of
 from calibration_pipeline.store.quarantine import session_starts, sort_out
 from calibration_pipeline.store.revisions import newest_revisions, read_day
 from calibration_pipeline.store.sources.base import ResponseSource, SourceView, reading_again
 from calibration_pipeline.store.sources.native import NATIVE
 from calibration_pipeline.store.suppression import suppressed
-from calibration_pipeline.store.tables import candidate_map, suppressions
 from calibration_pipeline.store.turns import Turn, taking_turns
 
 __all__ = ["changed_days", "extract_day", "newest_revisions", "read_day", "whole_sessions"]
@@ -111,7 +109,7 @@ def _extract(
             # store's own log gives the fingerprint of what it has streamed, others have read it.
             for rows in whole_sessions(view.stream_day(day)):
                 extraction.add(rows)
-            _remember_candidates(connection, extraction.candidates)
+            remember_candidates(connection, extraction.candidates)
             found = extraction.revision(day)
             fingerprint = view.fingerprints(day, day)[day]
             erased_sessions = extraction.erased_sessions
@@ -139,16 +137,31 @@ def changed_days(
 
 
 def whole_sessions(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut blocks of rows anew so that each ends where a session ends."""
-    rest: pa.Table | None = None
+    """Cut blocks of rows anew so that each ends where a session ends.
+
+    A block that ends there already is given as it is: two that are joined would have to have the
+    dictionaries of their texts made one.
+    """
+    held: pa.Table | None = None
     for block in blocks:
-        rows = block if rest is None else pa.concat_tables([rest, block])
-        last_start = int(np.flatnonzero(session_starts(rows))[-1])
-        if last_start:
-            yield rows.slice(0, last_start)
-        rest = rows.slice(last_start)
-    if rest is not None:
-        yield rest
+        if held is not None and _session_goes_on(held, block):
+            rows = pa.concat_tables([held, block])
+            last_start = int(np.flatnonzero(session_starts(rows))[-1])
+            if last_start:
+                yield rows.slice(0, last_start)
+            held = rows.slice(last_start)
+        else:
+            if held is not None:
+                yield held
+            held = block
+    if held is not None:
+        yield held
+
+
+def _session_goes_on(rows: pa.Table, following: pa.Table) -> bool:
+    """Tell whether a block's last session is the next block's first one."""
+    ends = pa.concat_tables([rows.slice(rows.num_rows - 1), following.slice(0, 1)])
+    return not session_starts(ends)[1]
 
 
 class AnswerWriter(Protocol):
@@ -189,7 +202,7 @@ class DayExtraction:
         self._response_count = 0
         self._session_count = 0
         self._quarantine_counts: Counter[str] = Counter()
-        self._candidate_ordinals: dict[str, int] = {}
+        self._candidate_ordinals: dict[str | None, int] = {}
         self.candidates: dict[bytes, str] = {}
 
     def add(self, rows: pa.Table) -> None:
@@ -199,15 +212,16 @@ class DayExtraction:
             return
         sorted_out = sort_out(rows)
         kept, left_out = sorted_out.kept, sorted_out.left_out
-        self._quarantine_counts.update(left_out["reason"].to_pylist())
-        self._writer.write_quarantine(self._pseudonymise(left_out, ["reason"]))
+        if left_out.num_rows:
+            self._quarantine_counts.update(left_out["reason"].to_pylist())
+            self._writer.write_quarantine(self._pseudonymise(left_out, ["reason"]))
         if not kept.num_rows:
             return
-        is_first = session_starts(kept)
+        is_first = np.diff(sorted_out.session, prepend=-1) != 0
         session = np.cumsum(is_first) - 1
         ordinals = {
             "session_ordinal": session + self._session_count,
-            "candidate_ordinal": self._candidates_of(kept.filter(pa.array(is_first)))[session],
+            "candidate_ordinal": self._candidates_of(kept, np.flatnonzero(is_first))[session],
         }
         answers = self._pseudonymise(kept, [])
         for name, values in ordinals.items():
@@ -230,19 +244,25 @@ class DayExtraction:
     def _without_erased(self, rows: pa.Table) -> pa.Table:
         if not self._erased:
             return rows
-        encoded = pc.dictionary_encode(rows["candidate_id"].combine_chunks())
+        encoded = as_dictionary(rows["candidate_id"])
         pseudonyms = pseudonyms_of(self._key, "candidate", encoded.dictionary.to_pylist())
-        is_erased = np.array([pseudonym in self._erased for pseudonym in pseudonyms])
+        # The last one is nobody's: a row may lack its candidate.
+        is_erased = np.array([*(pseudonym in self._erased for pseudonym in pseudonyms), False])
         session = np.cumsum(session_starts(rows)) - 1
-        left_out = np.unique(session[is_erased[encoded.indices.to_numpy()]])
+        left_out = np.unique(session[is_erased[pc.fill_null(encoded.indices, -1).to_numpy()]])
         self.erased_sessions += len(left_out)
         return rows.filter(pa.array(~np.isin(session, left_out)))
 
-    def _candidates_of(self, first_rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _candidates_of(
+        self, rows: pa.Table, first_rows: IntArray
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Give the ordinal of each session's candidate, told the sessions' first rows."""
+        encoded = as_dictionary(rows["candidate_id"])
+        names = [*encoded.dictionary.to_pylist(), None]
+        codes = pc.fill_null(encoded.indices, -1).to_numpy()[first_rows]
         ordinals = self._candidate_ordinals
         return np.array(
-            [ordinals.setdefault(c, len(ordinals)) for c in first_rows["candidate_id"].to_pylist()],
-            np.int64,
+            [ordinals.setdefault(names[code], len(ordinals)) for code in codes.tolist()], np.int64
         )
 
     def _pseudonymise(self, rows: pa.Table, extra: list[str]) -> pa.Table:
@@ -253,28 +273,3 @@ class DayExtraction:
             if kind == "candidate":
                 self.candidates.update(ids)
         return pa.table(columns | {name: rows[name] for name in (*ANSWER_COLUMNS, *extra)})
-
-
-def _remember_candidates(connection: sa.Connection, candidates: dict[bytes, str]) -> None:
-    """Add to the map those that it lacks, but for those who have been forgotten.
-
-    A quarantined row may name nobody.
-    """
-    staging = sa.Table(
-        "seen_candidates",
-        sa.MetaData(),
-        sa.Column("pseudonym", sa.LargeBinary),
-        sa.Column("candidate_id", sa.Text),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    staging.create(connection)
-    names = ("pseudonym", "candidate_id")
-    named = (row for row in candidates.items() if row[1])
-    copy_rows(connection, staging, names, named)
-    is_forgotten = sa.exists().where(suppressions.c.pseudonym == staging.c.pseudonym)
-    connection.execute(
-        postgresql.insert(candidate_map)
-        .from_select(names, sa.select(staging).where(~is_forgotten))
-        .on_conflict_do_nothing()
-    )

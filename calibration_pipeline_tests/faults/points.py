@@ -81,7 +81,7 @@ POINTS = (
     Point("search for days due", "extraction", f"{_STORE}.due_days:days_due", is_between=True),
     Point("extracting a day", "extraction", f"{_STORE}.extraction:extract_day", is_between=True),
     Point("reading the source", "extraction", f"{_STORE}.sources.native:NativeView.stream_day"),
-    Point("remembering candidates", "extraction", f"{_STORE}.extraction:_remember_candidates"),
+    Point("remembering candidates", "extraction", f"{_STORE}.extraction:remember_candidates"),
     Point("recording a revision", "extraction", f"{_STORE}.revisions:record"),
     Point("opening a day's files", "archive write", f"{_STORE}.archive:Archive.write_day"),
     Point("writing answers", "archive write", f"{_STORE}.archive:DayWriter.write"),

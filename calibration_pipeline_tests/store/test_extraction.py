@@ -62,6 +62,22 @@ def test_the_map_leads_back_to_the_source(engine: sa.Engine, extract: Extract) -
     assert (row.pseudonym, row.candidate_id) == (pseudonyms_of(KEY, "candidate", ["ann"])[0], "ann")
 
 
+def test_the_map_is_given_whom_it_lacks_and_keeps_the_others(
+    engine: sa.Engine, extract: Extract
+) -> None:
+    log(engine, session("a", NOON, candidate="ann") + session("b", NOON, candidate="bob"))
+    extract()
+    first = sa.select(candidate_map.c.candidate_id, candidate_map.c.recorded_at)
+    with engine.connect() as connection:
+        before = {tuple(row) for row in connection.execute(first)}
+    log(engine, session("c", NOON, candidate="ann") + session("d", NOON, candidate="cid"))
+    extract()
+    with engine.connect() as connection:
+        after = {tuple(row) for row in connection.execute(first)}
+    assert before < after
+    assert {name for name, _ in after - before} == {"cid"}
+
+
 def test_no_id_of_a_person_is_archived(
     engine: sa.Engine, archive: Archive, extract: Extract, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Pseudonyms: keyed, of one length, and a key that is made once."""
 
+import hmac
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def test_a_pseudonym_depends_on_key_kind_and_id() -> None:
 def test_a_pseudonym_is_a_truncated_hmac() -> None:
     # printf 'candidate\0ann' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102…1f
     assert pseudonyms_of(KEY, "candidate", ["ann"])[0].hex() == "411ec72952f7c9634e1d6dc5f684d54f"
+
+
+@pytest.mark.parametrize("length", [16, 32, 63, 64, 65, 200])
+def test_keys_of_any_length_give_the_hmac_of_the_standard_library(length: int) -> None:
+    key = bytes(number % 256 for number in range(7, 7 + length))
+    ids = ["", "ann", "ä" * 30, "x" * 200]
+    expected = [hmac.digest(key, b"session\0" + name.encode(), "sha256")[:16] for name in ids]
+    assert pseudonyms_of(key, "session", ids) == expected
 
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

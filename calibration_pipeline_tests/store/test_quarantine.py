@@ -82,3 +82,14 @@ def test_sessions_are_never_cut() -> None:
         ends = [block["session_id"][-1].as_py() for block in whole]
         assert len(set(ends)) == len(ends)
     assert list(whole_sessions([])) == []
+
+
+def test_a_block_that_ends_with_a_session_is_given_as_it_is() -> None:
+    blocks = [_table(session(name, START)) for name in "abc"]
+    given = list(whole_sessions(blocks))
+    assert list(map(id, given)) == list(map(id, blocks))
+
+
+def test_one_id_with_two_starts_is_two_sessions_across_blocks() -> None:
+    blocks = [_table(session("a", START)), _table(session("a", "2026-03-01T09:00:00+00:00"))]
+    assert list(whole_sessions(blocks)) == blocks

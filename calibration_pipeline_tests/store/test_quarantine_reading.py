@@ -138,6 +138,22 @@ def test_rows_may_lack_ids_and_times(engine: sa.Engine, archive: Archive) -> Non
     assert (example.item_text, example.result_text) == ("–", "–")
 
 
+def test_who_was_erased_is_left_out_beside_rows_that_name_nobody(archive: Archive) -> None:
+    bare = dict.fromkeys(ROW_SCHEMA.names) | {"session_started_at": moment(NOON)}
+    missing = {"reason": ROW_REASONS.index("missing_id") + 1}
+    rows = [
+        bare | missing | {"session_id": "s"},
+        bare | {"reason": 0, "session_id": "t", "candidate_id": "ann", "item_id": "i1"},
+    ]
+    erased = pseudonyms_of(KEY, "candidate", ["ann"])
+    with archive.write_day(DAY) as writer:
+        extraction = DayExtraction(writer, KEY, erased)
+        extraction.add(pa.Table.from_pylist(rows, schema=ROW_SCHEMA))
+        assert extraction.revision(DAY).quarantine_counts == {"missing_id": 1}
+        assert extraction.erased_sessions == 1
+        assert set(extraction.candidates) == set()
+
+
 def test_files_from_before_there_were_outcomes_and_rows_that_lack_ids(
     engine: sa.Engine, archive: Archive, extract: Extract
 ) -> None:

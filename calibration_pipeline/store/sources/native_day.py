@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from calibration_pipeline.store.sources.native_items import NamedItems
 from calibration_pipeline.store.sources.native_memory import Workspace
-from calibration_pipeline.store.sources.native_rows import COPIED, CopiedRows, Tally
+from calibration_pipeline.store.sources.native_rows import COPIED, LASTING, CopiedRows, Tally
 from calibration_pipeline.store.sources.native_stream import Rows
 
 
@@ -23,9 +24,9 @@ class DayDecoder:
     """
 
     def __init__(self, bank: Mapping[int, pa.Array], inconsistent: Collection[str]) -> None:
-        self._bank = bank
+        self._items = NamedItems(bank)
         self._inconsistent = inconsistent
-        self._workspace = Workspace(len(COPIED))
+        self._workspace = Workspace(len(COPIED), LASTING)
         self._session_hashes: list[NDArray[np.uint64]] = []
         self.tally = Tally()
 
@@ -33,8 +34,8 @@ class DayDecoder:
         """Give the rows of each block as `CopiedRows.table` does; none of an empty one."""
         for content, row_count in copied:
             if row_count:
-                rows = CopiedRows(content, row_count, self._workspace)
-                is_unknown = rows.is_unknown(self._bank)
+                rows = CopiedRows(content, row_count, self._workspace, self._items)
+                is_unknown = rows.is_unknown()
                 self.tally += rows.tally(is_unknown)
                 self._session_hashes.append(rows.session_hashes())
                 yield rows.table(rows.reasons(is_unknown, self._inconsistent))

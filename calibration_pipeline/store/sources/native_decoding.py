@@ -100,8 +100,17 @@ def _decode_column(
 
 
 @njit(forceinline=True)
-def _locate(buffer, end, places, lengths):
-    """Find the values of a batch, and where it ends."""
+def _locate(buffer, end, places, lengths, latest, steps):
+    """Find the values of a batch, and where it ends.
+
+    Most of a column's values are as long as the one before. The step to the next value is what that
+    one took, which the processor has at hand while it still fetches this one's length.
+
+    Parameters
+    ----------
+    latest, steps : int64, (n_columns,)
+        The length of each column's latest value, and how many bytes it took.
+    """
     n_columns, n_rows = places.shape
     place = np.int64(end)
     for row in range(n_rows):
@@ -110,7 +119,10 @@ def _locate(buffer, end, places, lengths):
             length = np.int64(_four_bytes_at(buffer, uint64(place)))
             place += 4
             places[column, row], lengths[column, row] = place, length
-            place += length if length > 0 else 0
+            if length != latest[column]:
+                latest[column] = length
+                steps[column] = length if length > 0 else 0
+            place += steps[column]
     return place
 
 
@@ -133,7 +145,7 @@ def decode(buffer, n_rows, kinds, seed_column, hashed_columns, columns, dictiona
     columns : Columns
         Filled, as far as there are rows.
     dictionaries : Dictionaries
-        Emptied and filled.
+        Filled: their texts keep their codes, and others get the next ones.
 
     Returns
     -------
@@ -141,17 +153,15 @@ def decode(buffer, n_rows, kinds, seed_column, hashed_columns, columns, dictiona
         The hash of each row and its seed, uint64, (n_rows,).
     """
     n_columns = len(kinds)
-    dictionaries.counts[:] = 0
-    dictionaries.capacities[:] = 0
-    dictionaries.offsets[:, 0] = 0
     row_hashes, seeds = np.zeros(n_rows, np.uint64), np.zeros(n_rows, np.uint64)
     places = np.empty((n_columns, _BATCH_ROWS), np.int64)
     lengths, hashed = np.empty_like(places), np.empty(_BATCH_ROWS, np.uint64)
+    latest, steps = np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64)
     end = 0
     for first in range(0, n_rows, _BATCH_ROWS):
         rows = slice(first, min(first + _BATCH_ROWS, n_rows))
         n = rows.stop - rows.start
-        end = _locate(buffer, end, places[:, :n], lengths[:, :n])
+        end = _locate(buffer, end, places[:, :n], lengths[:, :n], latest, steps)
         _hash_seeds(buffer, places[seed_column, :n], lengths[seed_column, :n], seeds[rows])
         for column in range(n_columns):
             _decode_column(
@@ -159,7 +169,8 @@ def decode(buffer, n_rows, kinds, seed_column, hashed_columns, columns, dictiona
                 columns, dictionaries, seeds[rows], hashed[:n],
             )  # fmt: skip
             if column < hashed_columns:
-                row_hashes[rows] = row_hashes[rows] * uint64(31) + hashed[:n]
+                for row in range(n):
+                    row_hashes[first + row] = row_hashes[first + row] * uint64(31) + hashed[row]
     return row_hashes, seeds
 
 

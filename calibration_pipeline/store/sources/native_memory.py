@@ -1,8 +1,10 @@
 """Memory that blocks of the response log are decoded into."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 _SPARE = 5
@@ -35,11 +37,11 @@ class Dictionaries(NamedTuple):
     counts, capacities
         ``(n_columns,)`` how many texts there are, and how many slots are in use.
     slots
-        ``(n_columns, n_slots)`` hash tables, for four times as many slots as rows: see `_enter`.
+        ``(n_columns, n_slots)`` hash tables, for four times as many slots as texts: see `_enter`.
     keys, hashes
-        ``(n_columns, n_rows)`` what a text is looked up by, and PostgreSQL's hash of it.
+        ``(n_columns, n_texts)`` what a text is looked up by, and PostgreSQL's hash of it.
     offsets, texts
-        ``(n_columns, n_rows + 1)`` and ``(n_columns, n_bytes)``: the text of a code begins at its
+        ``(n_columns, n_texts + 1)`` and ``(n_columns, n_bytes)``: the text of a code begins at its
         offset and ends at the next.
     """
 
@@ -53,37 +55,73 @@ class Dictionaries(NamedTuple):
 
 
 class Workspace:
-    """Memory that blocks are decoded in, one after another: to take it anew takes long."""
+    """Memory that blocks are decoded in, one after another: to take it anew takes long.
 
-    def __init__(self, n_columns: int) -> None:
+    Parameters
+    ----------
+    n_columns
+        Of the COPY.
+    lasting
+        Columns whose texts keep their codes from block to block, until they have become more than
+        a block has rows.
+    """
+
+    def __init__(self, n_columns: int, lasting: Collection[int] = ()) -> None:
         self._n_columns = n_columns
+        self._lasting = frozenset(lasting)
         self._row_count = self._byte_count = -1
         self._columns: Columns
         self._dictionaries: Dictionaries
+        self._texts: dict[int, pa.StringArray] = {}
 
     def for_block(self, row_count: int, byte_count: int) -> tuple[Columns, Dictionaries]:
-        """Give memory for a block; what is in it is anything."""
+        """Give memory for a block; dictionaries are empty, but for those that last."""
         if row_count > self._row_count or byte_count > self._byte_count:
             self._row_count = max(self._row_count, row_count * _SPARE // 4)
             self._byte_count = max(self._byte_count, byte_count * _SPARE // 4)
             self._allocate()
+        for column in range(self._n_columns):
+            if column not in self._lasting or self._is_full(column):
+                self._dictionaries.counts[column] = self._dictionaries.capacities[column] = 0
+                self._texts.pop(column, None)
         return self._columns, self._dictionaries
+
+    def texts(self, column: int) -> pa.StringArray:
+        """Give the different texts of a column by their codes.
+
+        They are the same object as long as they are the same.
+        """
+        count = int(self._dictionaries.counts[column])
+        known = self._texts.get(column)
+        if known is None or len(known) != count:
+            offsets = self._dictionaries.offsets[column, : count + 1].copy()
+            texts = self._dictionaries.texts[column, : offsets[-1]].copy()
+            known = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(texts))
+            self._texts[column] = known
+        return known
+
+    def _is_full(self, column: int) -> bool:
+        count = self._dictionaries.counts[column]
+        bytes_taken = self._dictionaries.offsets[column, count]
+        return bool(count > self._row_count or bytes_taken > self._byte_count)
 
     def _allocate(self) -> None:
         # Memory that is never touched is never taken: most dictionaries are small.
         shape = (self._n_columns, self._row_count)
-        slots = 1 << (4 * self._row_count + 1023).bit_length()
+        n_texts, n_bytes = 2 * self._row_count, 2 * self._byte_count  # those kept, and a block's
+        slots = 1 << (4 * n_texts + 1023).bit_length()
+        self._texts.clear()
         self._columns = Columns(
             numbers=np.empty(shape, np.int64),
             is_null=np.empty(shape, np.bool_),
             codes=np.empty(shape, np.int32),
         )
         self._dictionaries = Dictionaries(
-            counts=np.empty(self._n_columns, np.int64),
-            capacities=np.empty(self._n_columns, np.int64),
+            counts=np.zeros(self._n_columns, np.int64),
+            capacities=np.zeros(self._n_columns, np.int64),
             slots=np.empty((self._n_columns, slots), np.uint64),
-            keys=np.empty(shape, np.uint64),
-            hashes=np.empty(shape, np.uint64),
-            offsets=np.empty((self._n_columns, self._row_count + 1), np.int32),
-            texts=np.empty((self._n_columns, self._byte_count), np.uint8),
+            keys=np.empty((self._n_columns, n_texts), np.uint64),
+            hashes=np.empty((self._n_columns, n_texts), np.uint64),
+            offsets=np.zeros((self._n_columns, n_texts + 1), np.int32),
+            texts=np.empty((self._n_columns, n_bytes), np.uint8),
         )

@@ -1,6 +1,6 @@
 """A block of the response log as PostgreSQL copies it, and as the archive wants it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from calibration_pipeline.records import OUTCOMES, BoolArray, IntArray
@@ -28,6 +27,7 @@ from calibration_pipeline.store.sources.native_decoding import (
     decode,
     with_flag,
 )
+from calibration_pipeline.store.sources.native_items import NamedItems, ranks
 from calibration_pipeline.store.sources.native_memory import Workspace
 from calibration_pipeline.store.sources.native_order import (
     differing_sessions,
@@ -55,11 +55,14 @@ COPIED = {
     "ingested_at": LONG,
 }
 _PLACES = {name: place for place, name in enumerate(COPIED)}
+LASTING = (_PLACES["item_id"],)
+"""Columns whose texts are mostly those of the block before."""
 _KINDS = np.array(list(COPIED.values()), np.int64)
 _HASHED = _PLACES["outcome"]
 _EPOCH = np.int64(946_684_800_000_000)
 """Microseconds from 1970 to 2000, where PostgreSQL's times begin."""
 _TOLERANCE = np.int64(CLOCK_TOLERANCE.total_seconds() * 1e6)
+_NO_CODE = -2
 _LAST = np.iinfo(np.int64).max
 
 
@@ -107,15 +110,26 @@ class CopiedRows:
         How many.
     workspace
         Where they are decoded, and others before and after them.
+    items
+        Those named so far, and in the bank.
     """
 
-    def __init__(self, content: NDArray[np.uint8], row_count: int, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        content: NDArray[np.uint8],
+        row_count: int,
+        workspace: Workspace,
+        items: NamedItems,
+    ) -> None:
         self.row_count = row_count
+        self._workspace = workspace
         self._columns, self._dictionaries = workspace.for_block(row_count, len(content))
         self._hashes, self._seeds = decode(
             content, row_count, _KINDS, _PLACES["outcome"], _HASHED,
             self._columns, self._dictionaries,
         )  # fmt: skip
+        self._items = items
+        self._items.name(self.texts("item_id"))
 
     def numbers(self, name: str) -> NDArray[np.int64]:
         """Give a column of numbers; 0 where it is null."""
@@ -134,11 +148,7 @@ class CopiedRows:
 
     def texts(self, name: str) -> pa.StringArray:
         """Give the different texts of a column."""
-        place = _PLACES[name]
-        count = int(self._dictionaries.counts[place])
-        offsets = self._dictionaries.offsets[place, : count + 1].copy()
-        texts = self._dictionaries.texts[place, : offsets[-1]].copy()
-        return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(texts))
+        return self._workspace.texts(_PLACES[name])
 
     def tally(self, is_unknown: BoolArray) -> Tally:
         """Give what the fingerprint needs, told which rows' items the bank doesn't know."""
@@ -164,13 +174,14 @@ class CopiedRows:
         hashes: NDArray[np.uint64] = self._dictionaries.hashes[_PLACES["session_id"], codes]
         return hashes
 
-    def is_unknown(self, bank: Mapping[int, pa.Array]) -> BoolArray:
-        """Mark the rows whose item is not among the bank's ids of its version."""
-        versions, items = self.numbers("content_version"), self.texts("item_id")
+    def is_unknown(self) -> BoolArray:
+        """Mark the rows whose item is not among the bank's of its version."""
+        versions, items = self.numbers("content_version"), self.codes("item_id")
         unknown = np.ones(self.row_count, np.bool_)
-        for version in set(np.unique(versions).tolist()) & bank.keys():
-            has = pc.is_in(items, value_set=bank[version]).to_numpy(zero_copy_only=False)
-            unknown &= ~(has[self.codes("item_id")] & (versions == version))
+        first = int(versions[0])
+        present = {first} if (versions == first).all() else set(np.unique(versions).tolist())
+        for version in present & self._items.versions:
+            unknown &= ~(self._items.are_known(version)[items] & (versions == version))
         return unknown
 
     def _is_readable(self, name: str) -> BoolArray:
@@ -219,15 +230,15 @@ class CopiedRows:
         """Give the rows in the order of the archive."""
         session, first_rows = self.sessions
         ids = self.texts("session_id")
-        names = _ranks(ids)[self.codes("session_id")[first_rows]]
-        ranks = np.empty(len(first_rows), np.int64)
+        names = ranks(ids)[self.codes("session_id")[first_rows]]
+        places = np.empty(len(first_rows), np.int64)
         starts = self.numbers("session_started_at")[first_rows]
-        ranks[np.lexsort((names, starts))] = np.arange(len(first_rows))
+        places[np.lexsort((names, starts))] = np.arange(len(first_rows))
         position = np.where(self.is_null("position"), _LAST, self.numbers("position"))
-        item = _ranks(self.texts("item_id"))[self.codes("item_id")]
+        item = self._items.ranks[self.codes("item_id")]
         others = (self.numbers(n) for n in ("content_version", "response_id"))
         keys = np.stack([position, self.numbers("answered_at"), item, *others])
-        order: IntArray = order_rows(session, ranks, keys)
+        order: IntArray = order_rows(session, places, keys)
         return order
 
     def table(self, reasons: NDArray[np.int8]) -> pa.Table:
@@ -237,32 +248,35 @@ class CopiedRows:
         for field in ROW_SCHEMA:
             if field.name == "reason":
                 continue
-            mask = self.is_null(field.name)[order]
+            is_absent = self.is_null(field.name)
             if pa.types.is_timestamp(field.type):
-                mask |= ~self._is_readable(field.name)[order]
+                is_absent = is_absent | ~self._is_readable(field.name)
+            if field.name == "outcome":
+                is_absent = is_absent | self._says_scored()
+            mask = is_absent[order] if is_absent.any() else None
             if COPIED[field.name] == TEXT:
-                columns[field.name] = self._dictionary(field.name, order, mask)
+                codes = pa.array(self.codes(field.name)[order], mask=mask)
+                texts = self.texts(field.name)
+                columns[field.name] = pa.DictionaryArray.from_arrays(codes, texts)
             else:
                 columns[field.name] = self._plain(field, order, mask)
         return pa.table(columns)
 
-    def _dictionary(self, name: str, order: IntArray, mask: BoolArray) -> pa.DictionaryArray:
-        texts = self.texts(name)
-        if name == "outcome" and OUTCOMES[0] in texts.to_pylist():
-            # Scored is what an answer is unless the log says otherwise: both ways are null.
-            mask = mask | (self.codes(name) == texts.index(OUTCOMES[0]).as_py())[order]
-        codes = pa.array(self.codes(name)[order], mask=mask if mask.any() else None)
-        return pa.DictionaryArray.from_arrays(codes, texts)
+    def _says_scored(self) -> BoolArray:
+        """Mark the outcomes that say so: as an answer without one, it has none in the archive."""
+        place = self.texts("outcome").index(OUTCOMES[0]).as_py()
+        marks: BoolArray = self.codes("outcome") == (place if place >= 0 else _NO_CODE)
+        return marks
 
-    def _plain(self, field: pa.Field, order: IntArray, mask: BoolArray) -> pa.Array:
+    def _plain(self, field: pa.Field, order: IntArray, mask: BoolArray | None) -> pa.Array:
         values: NDArray[Any] = self.numbers(field.name)[order]
         if pa.types.is_timestamp(field.type):
-            values = np.where(mask, 0, values + _EPOCH)
+            values = values + _EPOCH if mask is None else np.where(mask, 0, values + _EPOCH)
         elif COPIED[field.name] == DOUBLE:
             values = values.view(np.float64)
         else:
             values = values.astype(field.type.to_pandas_dtype())
-        return pa.array(values, mask=mask if mask.any() else None).cast(field.type)
+        return pa.array(values, mask=mask).cast(field.type)
 
 
 _SCORED, _OTHER, _UNKNOWN = range(3)
@@ -272,10 +286,3 @@ def _outcome_kind(outcome: str) -> int:
     if outcome not in OUTCOMES:
         return _UNKNOWN
     return _SCORED if outcome == OUTCOMES[0] else _OTHER
-
-
-def _ranks(texts: pa.StringArray) -> IntArray:
-    """Give each text's place in the order of its bytes."""
-    ranks = np.empty(len(texts), np.int64)
-    ranks[pc.sort_indices(texts).to_numpy()] = np.arange(len(texts))
-    return ranks

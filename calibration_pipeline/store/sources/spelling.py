@@ -20,6 +20,12 @@ def nearest(name: str, among: Collection[str]) -> str:
     return "" if found is None else f"; did you mean {readable(found)}?"
 
 
+def asked(name: str, among: Collection[str]) -> str:
+    """Suggest what was meant, in brackets after the name; empty if nothing is like it."""
+    found = nearest_name(name, among)
+    return "" if found is None else f" (did you mean {readable(found)}?)"
+
+
 def readable(name: str) -> str:
     """Give a name within one line of text; a long one's beginning."""
     shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

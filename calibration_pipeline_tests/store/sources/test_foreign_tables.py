@@ -38,7 +38,7 @@ def test_missing_privileges(database_url: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        (COLUMNS.replace("item_id", "itemid"), "no column 'item_id'; did you mean itemid?"),
+        (COLUMNS.replace("item_id", "itemid"), "no column 'item_id' (did you mean itemid?)"),
         (COLUMNS.replace("created_at", "moment"), "no column 'attempted_at or created_at'"),
         (COLUMNS.replace("timestamptz", "text"), "is of type text"),
         (COLUMNS.replace("timestamptz", "date"), "is of type date"),
@@ -50,6 +50,24 @@ def test_a_table_of_another_shape(database_url: str, columns: str, told: str) ->
         read(student_attempts(database_url))
     assert told in str(caught.value)
     assert "CALIBRATION_SOURCE__NAMES" in str(caught.value)
+
+
+def test_all_columns_that_a_table_lacks_are_told_at_once(database_url: str) -> None:
+    execute(
+        database_url,
+        "CREATE TABLE student_attempts (pupil text, itemid text, correct boolean, x text)",
+    )
+    names = {"student_attempts.student_id": "pupils", "student_attempts.option_selected": "choice"}
+    configuration = SourceConfiguration("student_attempts", database_url=database_url, names=names)
+    with pytest.raises(SourceError) as caught:
+        read(StudentAttemptsReader(configuration))
+    assert (
+        "it has no columns 'pupils' (did you mean pupil?), 'item_id' (did you mean itemid?), "
+        "'attempted_at or created_at', 'choice'): add student_attempts.student_id=ITS_NAME,"
+        "student_attempts.item_id=ITS_NAME,student_attempts.attempted_at=ITS_NAME,"
+        "student_attempts.option_selected=ITS_NAME to CALIBRATION_SOURCE__NAMES; "
+        "its columns are 'pupil, itemid, correct, x'" in str(caught.value)
+    )
 
 
 def test_a_table_that_is_not_there(database_url: str) -> None:

@@ -96,6 +96,18 @@ def test_what_cannot_be_a_name_is_refused(text: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_all_names_that_a_source_does_not_have_are_refused_at_once() -> None:
+    names = {"atempt": "a", "attempt.studentid": "b", "attempt.student_id": "c"}
+    with pytest.raises(SourceError) as caught:
+        Names([LAYOUT], names)
+    assert str(caught.value) == (
+        "CALIBRATION_SOURCE__NAMES names atempt (did you mean attempt?), attempt.studentid "
+        "(did you mean attempt.student_id?), which this source doesn't have"
+    )
+    with pytest.raises(SourceError, match=r"names qqq, atempt \(did.*: its names are attempt, att"):
+        Names([LAYOUT], {"qqq": "a", "atempt": "b"})
+
+
 @pytest.mark.parametrize(
     ("documented", "suggested"),
     [("atempt", "attempt"), ("attempt.studentid", "attempt.student_id"), ("Attempt", "attempt")],

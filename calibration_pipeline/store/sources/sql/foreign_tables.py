@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from calibration_pipeline.store.sources.spelling import nearest, readable
+from calibration_pipeline.store.sources.spelling import asked, nearest, readable
 from calibration_pipeline.store.sources.sql.foreign import ForeignDatabase
 from calibration_pipeline.store.sources.sql.foreign_errors import (
     URL_SETTING,
@@ -95,7 +95,7 @@ def find_table(database: ForeignDatabase, names: Names, layout: Layout) -> Found
     TableMissingError
         It isn't there.
     TableUnreadableError
-        It lacks a column, or may not be read.
+        It lacks columns, or may not be read.
     SourceError, SourceUnavailableError
         The database failed in another way.
     """
@@ -103,11 +103,15 @@ def find_table(database: ForeignDatabase, names: Names, layout: Layout) -> Found
     oid, hides_rows = _look_up(database, layout, table)
     statement = sql.SQL(_COLUMNS).format(oid=sql.Literal(oid))
     present = [name for (name,) in database.rows(statement, str(table))]
-    chosen = {}
+    chosen, missing = {}, []
     for column in layout.columns:
-        name = _choose(database, names, layout, column, present)
+        name = _choose(names, layout, column, present)
         if name is not None:
             chosen[column.name] = name
+        elif names.column(layout, column) or column.use == "required":
+            missing.append(column)
+    if missing:
+        raise _missing_columns(database, names, layout, missing, present)
     # Nothing is read, and everything is checked: privileges of a view's own tables, too.
     probe = sql.SQL("SELECT {} FROM {} LIMIT 0").format(
         sql.SQL(", ").join(map(sql.Identifier, chosen.values())),
@@ -146,30 +150,40 @@ def _look_up(database: ForeignDatabase, layout: Layout, table: TableName) -> tup
     return oid, hides_rows
 
 
-def _choose(
-    database: ForeignDatabase, names: Names, layout: Layout, column: Column, present: list[str]
-) -> str | None:
-    """Give the column's name in the table; None for one that it needn't have."""
+def _choose(names: Names, layout: Layout, column: Column, present: list[str]) -> str | None:
+    """Give the column's name in the table; None if it has none, whether or not it must."""
     configured = names.column(layout, column)
-    if configured is None:
-        if column.use == "where_mapped":
-            return None
-        for candidate in (column.name, *column.alternatives):
-            if candidate in present:
-                return candidate
-        if column.use == "where_present":
-            return None
-    elif configured in present:
-        return configured
-    others = {
-        n for each in layout.columns if each != column for n in (each.name, *each.alternatives)
-    }
-    unused = [name for name in present if name not in others]
-    missing = configured or " or ".join([column.name, *column.alternatives])
+    if configured is not None:
+        candidates: tuple[str, ...] = (configured,)
+    elif column.use == "where_mapped":
+        candidates = ()
+    else:
+        candidates = (column.name, *column.alternatives)
+    return next((name for name in candidates if name in present), None)
+
+
+def _missing_columns(
+    database: ForeignDatabase,
+    names: Names,
+    layout: Layout,
+    missing: list[Column],
+    present: list[str],
+) -> TableUnreadableError:
+    """Say all that a table lacks at once, with what may be meant for each."""
+    told = []
+    for column in missing:
+        others = {
+            n for each in layout.columns if each != column for n in (each.name, *each.alternatives)
+        }
+        unused = [name for name in present if name not in others]
+        configured = names.column(layout, column)
+        looked_for = configured or " or ".join([column.name, *column.alternatives])
+        told.append(f"{looked_for!a}{asked(configured or column.name, unused)}")
+    mapped = ",".join(f"{layout.table}.{column.name}=ITS_NAME" for column in missing)
     shown = ", ".join(present[:_MOST_NAMES_SHOWN])
-    raise TableUnreadableError(
+    return TableUnreadableError(
         str(names.table(layout)),
         database.redacted,
-        f"it has no column {missing!a}{nearest(configured or column.name, unused)}",
-        f"add {layout.table}.{column.name}=ITS_NAME to {SETTING}; its columns are {shown!a}",
+        f"it has no column{'s'[: len(told) - 1]} {', '.join(told)}",
+        f"add {mapped} to {SETTING}; its columns are {shown!a}",
     )

@@ -12,7 +12,7 @@ from typing import Literal
 
 from calibration_pipeline.errors import SourceSettingError
 from calibration_pipeline.store.sources.raw import OPTIONAL_COLUMNS
-from calibration_pipeline.store.sources.spelling import nearest, readable
+from calibration_pipeline.store.sources.spelling import asked, readable
 
 SETTING = "CALIBRATION_SOURCE__NAMES"
 LONGEST_NAME_BYTES = 63
@@ -106,8 +106,7 @@ class Names:
     def __init__(self, layouts: Sequence[Layout], configured: Mapping[str, str]) -> None:
         tables = [layout.table for layout in layouts]
         columns = [f"{each.table}.{column.name}" for each in layouts for column in each.columns]
-        for documented in configured:
-            _require_known(documented, tables, columns)
+        _require_known(configured, [*tables, *columns])
         self._tables = {
             layout.table: _table_name(
                 layout.table, configured.get(layout.table, layout.place or layout.table)
@@ -127,15 +126,15 @@ class Names:
         return self._columns.get(f"{layout.table}.{column.name}")
 
 
-def _require_known(documented: str, tables: Collection[str], columns: Collection[str]) -> None:
-    known = [*tables, *columns]
-    if documented in known:
+def _require_known(configured: Collection[str], known: Collection[str]) -> None:
+    """Refuse the documented names that the source doesn't have, all of them at once."""
+    unknown = [name for name in configured if name not in known]
+    if not unknown:
         return
-    hint = nearest(documented, known)
-    raise SourceSettingError(
-        f"{SETTING} names {readable(documented)}, which this source doesn't have{hint or ':'} "
-        f"{'' if hint else 'its names are ' + ', '.join(known)}".rstrip()
-    )
+    hints = [asked(name, known) for name in unknown]
+    told = ", ".join(f"{readable(name)}{hint}" for name, hint in zip(unknown, hints, strict=True))
+    rest = "" if all(hints) else f": its names are {', '.join(known)}"
+    raise SourceSettingError(f"{SETTING} names {told}, which this source doesn't have{rest}")
 
 
 def _table_name(documented: str, text: str) -> TableName:
