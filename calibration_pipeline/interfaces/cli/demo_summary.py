@@ -167,11 +167,22 @@ def _links(links: "tuple[ScaleLink, ...]") -> list[dict[str, Any]]:
         {
             "what": "Linking constants",
             "figure": f"{link.slope:.4f}, {link.intercept:+.4f}",
-            "remark": f"{link.method}, {link.anchors_used} anchors used, "
-            f"{len(link.anchors_left_out)} left out",
+            "remark": f"{link.method}, {link.anchors_used} anchors used, " + _left_out(link),
         }
         for link in links
     ]
+
+
+def _left_out(link: "ScaleLink") -> str:
+    """How many anchors the link did without, and the commonest kind of reason."""
+    kinds = Counter(
+        reason.partition(":")[0] if ":" in reason else "with few answers in the window"
+        for reason in link.anchors_left_out.values()
+    )
+    if not kinds:
+        return "none left out"
+    (kind, count), *_ = kinds.most_common(1)
+    return f"{len(link.anchors_left_out)} left out ({count} {kind})"
 
 
 def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -> None:

@@ -14,6 +14,7 @@ from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.item_plots import curve_lines, trajectory_lines
 from calibration_pipeline.interfaces.item_story import ItemStory, version_documents
 from calibration_pipeline.policy.flag_meanings import MEANINGS
+from calibration_pipeline.reports.templating import counted
 
 if TYPE_CHECKING:
     from calibration_pipeline.policy.item_story import AnswerStory
@@ -173,7 +174,8 @@ def _show_flags(story: ItemStory, rows: int) -> None:
     if story.evidence:
         runs = _evidence_runs(story.evidence)
         newest = runs[::-1][:rows]
-        title = f"Evidence, {len(newest)} of {len(runs)} findings, the newest first"
+        found = counted(len(runs), "finding")
+        title = f"Evidence, {len(newest)} of {found}, the newest first"
         print_table(newest, _EVIDENCE, title=title)
     if story.decisions:
         shown = [
