@@ -238,7 +238,6 @@ def prepare_files(folder: Path) -> None:
         shutil.copy(PROJECT / name, folder)
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "activate").touch()
-    (folder / "items.csv").write_bytes((folder / "old" / "items.csv").read_bytes())
 
 
 @pytest.mark.slow  # some eighty commands, each in a process of its own
