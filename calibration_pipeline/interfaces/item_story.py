@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -52,9 +52,7 @@ from calibration_pipeline.store.leak_verdicts import read_leak_verdicts
 from calibration_pipeline.store.leak_watches import read_leak_watch
 from calibration_pipeline.store.snapshots import current_version
 from calibration_pipeline.store.states import read_state
-
-Tell = Callable[[str, int, int], None]
-"""Told what is being read, how much of it has been, and how much there is."""
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def read_item_story(
     archive: Archive,
     configuration: CalibrationConfiguration,
     key: ItemKey,
-    tell: Tell = lambda _what, _done, _of: None,
+    tell: Tell = tell_nobody,
 ) -> ItemStory:
     """Gather all that is on record of an item, which the bank has to have.
 
@@ -180,8 +178,7 @@ def _count_days(
     archive: Archive, key: ItemKey, files: Sequence[tuple[date, str]], tell: Tell
 ) -> tuple[list[DayAnswers], str]:
     days, missing = [], ""
-    for number, (day, file_name) in enumerate(files):
-        tell("Counting answers", number, len(files))
+    for day, file_name in told(tell, "Counting answers, by day", files):
         try:
             days.append(reading.count_answers_of(archive, key, day, file_name))
         except NightBlockedError as error:
@@ -201,8 +198,7 @@ def _observed(
     bank = read_bank(database, state.partition)
     days: list[DayResponses] = []
     try:
-        for number, (day, revision, _) in enumerate(state.window):
-            tell("Reading the window", number, len(state.window))
+        for day, revision, _ in told(tell, "Reading the window, by day", state.window):
             days.append(read_day(database, archive, day, revision))
     except NightBlockedError:
         return None

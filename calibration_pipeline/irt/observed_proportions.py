@@ -47,9 +47,8 @@ def ability_bins(evidence: ItemEvidence, parameters: FloatArray, n_bins: int) ->
     n_bins
         At most so many bins; fewer where there are fewer answers.
     """
-    curve = response_probabilities(evidence.nodes, parameters[None, :], evidence.scaling_constant)
     ability = evidence.ability_weights @ evidence.nodes
-    expected = evidence.ability_weights @ curve[0]
+    expected = expected_shares(evidence, parameters)
     order = np.argsort(ability, kind="stable")
     bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
     return AbilityBins(
@@ -58,6 +57,12 @@ def ability_bins(evidence: ItemEvidence, parameters: FloatArray, n_bins: int) ->
         np.array([evidence.correct[rows].sum() for rows in bins], np.int64),
         np.array([expected[rows].mean() for rows in bins]),
     )
+
+
+def expected_shares(evidence: ItemEvidence, parameters: FloatArray) -> FloatArray:
+    """Probability of each answer to be right under ``(3,)`` `parameters`, ``(n_answers,)``."""
+    curve = response_probabilities(evidence.nodes, parameters[None, :], evidence.scaling_constant)
+    return np.asarray(evidence.ability_weights @ curve[0])
 
 
 def wilson_interval(right: IntArray, answers: IntArray) -> tuple[FloatArray, FloatArray]:

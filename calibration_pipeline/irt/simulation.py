@@ -116,6 +116,25 @@ class RapidGuesses:
 
 
 @dataclass(frozen=True)
+class Preknowledge:
+    """Items that some candidates know before they meet them.
+
+    Attributes
+    ----------
+    knows
+        ``(n_sessions,)`` whose candidate knows all of them.
+    items
+        ``(n_items,)`` which they are.
+    success
+        Probability that who knows an item is right, where ability alone gives less.
+    """
+
+    knows: BoolArray
+    items: BoolArray
+    success: float = 0.95
+
+
+@dataclass(frozen=True)
 class SimulatedSessions:
     """Answers of all sessions, ``(n_sessions, answers)`` each.
 
@@ -157,6 +176,7 @@ def simulate_sessions(
     *,
     starts: FloatArray | None = None,
     guesses: RapidGuesses | None = None,
+    preknowledge: Preknowledge | None = None,
     content: ContentAreas | None = None,
     acceptance: Acceptance | None = None,
 ) -> SimulatedSessions:
@@ -183,6 +203,8 @@ def simulate_sessions(
         ``(n_sessions,)`` mean of the engine's prior; NaN where it knows nothing and takes N(0, 1).
     guesses
         Answers that owe nothing to ability. The engine scores them like all others.
+    preknowledge
+        Leaked items and who knows them; a rapid guess stays a guess.
     content
         Areas that share a test; without them information alone decides.
     acceptance
@@ -199,12 +221,15 @@ def simulate_sessions(
         raise ValueError(f"a session of {rule.answers} answers needs a pool of as many items")
     starts = np.full(n_sessions, np.nan) if starts is None else np.asarray(starts, float)
     guesses = guesses or RapidGuesses(np.zeros((n_sessions, rule.answers), bool), np.zeros(n_items))
+    leaked = preknowledge or Preknowledge(np.zeros(n_sessions, bool), np.zeros(n_items, bool))
     content = content or ContentAreas(np.zeros(n_items, np.int64), np.empty(0))
     is_controlled = acceptance is not None
     seed = int(generator.integers(2**63)) if is_controlled else 0
     acceptance = acceptance or Acceptance(np.ones((1, n_items)), np.empty(0))
     if len(starts) != n_sessions or guesses.given.shape != (n_sessions, rule.answers):
         raise ValueError("starts and guesses need one row per session")
+    if leaked.knows.shape != (n_sessions,) or leaked.items.shape != (n_items,):
+        raise ValueError("preknowledge needs an entry for every session and every item")
     if acceptance.probability.shape != (len(acceptance.cuts) + 1, n_items):
         raise ValueError("acceptance needs a row for each level and a column for each item")
     if len(content.of_item) != n_items:
@@ -227,6 +252,7 @@ def simulate_sessions(
         content.of_item, content.shares,
         np.ascontiguousarray(acceptance.probability), acceptance.cuts,
         seed, starts, rule.start_sd, guesses.given, guesses.chance,
+        leaked.knows, leaked.items, leaked.success,
         _subsets(n_sessions, subset_size, n_items, is_controlled, generator),
         generator.random(shape), generator.random(shape),
         found.item, found.correct, found.estimate,

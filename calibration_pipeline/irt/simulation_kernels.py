@@ -117,7 +117,7 @@ def _moments(log_posterior, nodes):
 def run_sessions(
     abilities, truth, ranked, information, log_right, log_wrong, nodes,
     top, is_weighted, least, enough_sd, area_of, area_shares, acceptance, cuts, seed,
-    starts, start_sd, is_guess, chance, subsets, draws, noise,
+    starts, start_sd, is_guess, chance, knows, is_leaked, known, subsets, draws, noise,
     item, correct, estimate, length, final_estimate, final_sd,
 ):  # fmt: skip
     """Fill the last six arrays from uniform `subsets`, `draws` and `noise`.
@@ -127,7 +127,8 @@ def run_sessions(
     (n_levels - 1,)`` between the levels of the estimate. ``subsets (n_sessions, 0)`` is the whole
     pool; no `area_shares` are no content areas. Where ``starts (n_sessions,)`` is NaN the engine
     knows nothing and starts from N(0, 1). Where ``is_guess (n_sessions, answers)`` the answer is
-    right with the item's `chance`, whatever the ability. Places after a session's end are left
+    right with the item's `chance`, whatever the ability; where ``knows (n_sessions,)`` and
+    ``is_leaked (n_items,)`` meet, with at least `known`. Places after a session's end are left
     alone.
     """
     n_sessions, answers = item.shape
@@ -166,6 +167,8 @@ def run_sessions(
             p = c + (1.0 - c) / (1.0 + np.exp(-a * (abilities[s] - b)))
             if is_guess[s, t]:
                 p = chance[j]
+            elif knows[s] and is_leaked[j]:
+                p = max(p, known)
             x = 1 if noise[s, t] < p else 0
             log_posterior += log_right[j] if x == 1 else log_wrong[j]
             item[s, t], correct[s, t], estimate[s, t] = j, x, eap

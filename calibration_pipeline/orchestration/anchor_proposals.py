@@ -21,6 +21,10 @@ from calibration_pipeline.store.flag_decisions import read_flag_decisions
 from calibration_pipeline.store.flags import read_flag_history
 from calibration_pipeline.store.history import newest_accepted_key
 from calibration_pipeline.store.states import read_state
+from calibration_pipeline.store.telling import Tell, tell_nobody
+
+_STEPS = 3
+"""Of a selection, as progress counts them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def propose_anchors(
     *,
     proposed_by: str,
     as_of: date | None = None,
+    tell: Tell = tell_nobody,
 ) -> StoredProposal:
     """Select an anchor set from the newest accepted state and store it as a proposal.
 
@@ -44,15 +49,20 @@ def propose_anchors(
     ----------
     as_of
         Take the newest state up to that night, instead of the newest of all.
+    tell
+        Told what is being read or judged.
 
     Raises
     ------
     AnchorSetError
         No night has been accepted, or no scale has anchors to propose.
     """
+    tell("Reading states and flags", 0, _STEPS)
     evidence = read_anchor_evidence(database, configuration, as_of)
+    tell("Judging every item", 1, _STEPS)
     proposal = select_anchors(evidence, configuration)
     settings = asdict(configuration.anchors)
+    tell("Storing the proposal", 2, _STEPS)
     set_id = propose_set(database, proposal, proposed_by=proposed_by, settings=settings)
     return StoredProposal(set_id, proposal)
 

@@ -25,6 +25,7 @@ from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.history import newest_accepted_key
 from calibration_pipeline.store.item_priors import store_item_priors
 from calibration_pipeline.store.states import read_state
+from calibration_pipeline.store.telling import Tell, tell_nobody
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def fit_item_priors(
     fitted_by: str,
     as_of: date | None = None,
     keep: bool = True,
+    tell: Tell = tell_nobody,
 ) -> NewItemPriors:
     """Learn priors from the newest accepted night and store them, usable or not.
 
@@ -55,6 +57,8 @@ def fit_item_priors(
         Take the newest accepted night up to that one, instead of the newest of all.
     keep
         Store them; otherwise nothing is written.
+    tell
+        Told which scale's priors are being learned.
 
     Raises
     ------
@@ -76,6 +80,7 @@ def fit_item_priors(
     seed = night.toordinal()
     scales, few = [], []
     for number, name in enumerate(bank.scale_names):
+        tell(f"Learning from the items of scale {name}", number, len(bank.scale_names))
         teachers = find_teachers(state, bank, anchors, number, settings)
         count = int(teachers.teaches.sum())
         if count < settings.minimum_teachers:

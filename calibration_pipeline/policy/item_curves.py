@@ -1,17 +1,19 @@
 """The window's answers to single items, by ability: what a person holds against an item's curve."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
-from calibration_pipeline.irt.item_posterior import item_evidence
+from calibration_pipeline.irt.item_posterior import ItemEvidence, item_evidence
 from calibration_pipeline.irt.linking import LinkingConstants
-from calibration_pipeline.irt.observed_proportions import ability_bins
+from calibration_pipeline.irt.observed_proportions import ability_bins, expected_shares
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.populations import known_population, starting_population
 from calibration_pipeline.policy.screening import screen
 from calibration_pipeline.policy.windows import ScaleResponses
 from calibration_pipeline.records import (
+    AnswersSince,
     CalibrationState,
     DayArray,
     DayResponses,
@@ -54,7 +56,8 @@ def observed_proportions(
     keys
         The items; those that the bank lacks, and those without answers, are left out.
     left_out_from
-        ``(n_items,)`` onsets of suspected leaks; None if there is none.
+        ``(n_items,)`` onsets of suspected leaks; None if there is none. The answers since then are
+        also counted by themselves.
     """
     known = bank.positions(state.keys)
     parameters = np.full((bank.n_items, 3), np.nan)
@@ -62,8 +65,9 @@ def observed_proportions(
     scales = {scale.name: scale for scale in state.scales}
     positions = bank.positions([key for key in keys if key in set(state.keys)])
     chosen = np.unique(positions[positions >= 0])
+    onsets = np.full(bank.n_items, np.datetime64("NaT"), "datetime64[D]")
     if left_out_from is not None:
-        left_out_from = left_out_from.copy()
+        onsets, left_out_from = left_out_from, left_out_from.copy()
         left_out_from[chosen] = np.datetime64("NaT")
     found: dict[ItemKey, ObservedProportions] = {}
     for number in np.unique(bank.scale_index[chosen]).tolist():
@@ -72,7 +76,12 @@ def observed_proportions(
         rows = np.flatnonzero(in_scale)
         items = np.searchsorted(rows, chosen[in_scale[chosen]])
         shown = _of_scale(
-            scales[bank.scale_names[number]], answers, parameters[rows], items, configuration
+            scales[bank.scale_names[number]],
+            answers,
+            parameters[rows],
+            items,
+            onsets[rows],
+            configuration,
         )
         found |= {bank.keys[rows[item]]: observed for item, observed in shown.items()}
     return found
@@ -83,6 +92,7 @@ def _of_scale(
     answers: ScaleResponses,
     own: FloatArray,
     items: IntArray,
+    onsets: DayArray,
     configuration: CalibrationConfiguration,
 ) -> dict[int, ObservedProportions]:
     """Of some of one scale's items, which are numbered within it as their parameters `own` are."""
@@ -94,7 +104,8 @@ def _of_scale(
         who = np.searchsorted(
             answers.data.session_offsets, np.flatnonzero(answers.data.item == item), side="right"
         )
-        data = answers.data.of_sessions(np.unique(who - 1))
+        who = np.unique(who - 1)
+        data = answers.data.of_sessions(who)
         if not data.n_sessions:
             continue
         population = starting_population(
@@ -103,5 +114,26 @@ def _of_scale(
         evidence = item_evidence(data, item, parameters, population, configuration.em)
         n_bins = min(BINS, max(1, len(evidence.correct) // FEWEST_ANSWERS))
         bins = ability_bins(evidence, parameters[item], n_bins)
-        found[item] = ObservedProportions(bins.ability, bins.answers, bins.right, bins.expected)
+        found[item] = ObservedProportions(
+            bins.ability,
+            bins.answers,
+            bins.right,
+            bins.expected,
+            # A session answers an item once: its later answers are those of a copy.
+            _since(answers.days[who], onsets[item], evidence, parameters[item]),
+        )
     return found
+
+
+def _since(
+    days: DayArray, onset: np.datetime64, evidence: ItemEvidence, parameters: FloatArray
+) -> AnswersSince | None:
+    """Count the answers from the onset on; `days` are those of the answers."""
+    late = days >= onset
+    if not late.any():
+        return None
+    expected = expected_shares(evidence, parameters)[late]
+    right = int(evidence.correct[late].sum())
+    return AnswersSince(
+        date.fromisoformat(str(onset)), int(late.sum()), right, float(expected.mean())
+    )

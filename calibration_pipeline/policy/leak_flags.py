@@ -38,16 +38,20 @@ def leak_flags(verdicts: LeakVerdicts, keys: tuple[ItemKey, ...]) -> Iterator[Fl
 
 def _own_alarm(verdicts: LeakVerdicts, j: int) -> str:
     return (
-        f"suspected to have leaked since {verdicts.onset_day[j]}, and left out from then on: "
-        f"log likelihood ratio {verdicts.statistic[j]:.1f} (threshold at tonight's traffic "
-        f"{verdicts.threshold[j]:.1f}) in {verdicts.answers_since_onset[j]} answers, for a leak to "
-        f"{verdicts.share[j]:.0%} of candidates; {_delay(verdicts, j)}"
+        f"suspected to have leaked since {verdicts.onset_day[j]}, and left out from then on: until "
+        f"the alarm on {verdicts.alarm_day[j]}, {verdicts.answers_since_onset[j]} answers were "
+        f"better{_quicker(verdicts, j)} than its parameters allow and like those to an item known "
+        f"to {verdicts.share[j]:.0%} of candidates, log likelihood ratio "
+        f"{verdicts.statistic[j]:.1f} (threshold at tonight's traffic {verdicts.threshold[j]:.1f})"
+        f"{_too_few(verdicts, j)}"
     )
 
 
-def _delay(verdicts: LeakVerdicts, j: int) -> str:
-    if not verdicts.is_watched[j]:
-        return "too few of its other answers are left in the window to watch it now"
-    days = float(verdicts.delay_days[j])
-    delay = f"{days:.1f} nights" if np.isfinite(days) else "no useful time"
-    return f"at this traffic a leak is expected to be found in {delay}"
+def _quicker(verdicts: LeakVerdicts, j: int) -> str:
+    return " or quicker" if verdicts.uses_times[j] else ""
+
+
+def _too_few(verdicts: LeakVerdicts, j: int) -> str:
+    if verdicts.is_watched[j]:
+        return ""
+    return "; too few of its other answers are left in the window to watch it now"

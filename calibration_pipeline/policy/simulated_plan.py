@@ -19,6 +19,7 @@ class Stream(IntEnum):
     SESSIONS = 2
     GROUPS = 3
     RAPID_GUESSES = 4
+    LEAKS = 5
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class SimulationPlan(PoolPlan):
     rapid_guess_share
         Share of answers given in a second or two without reading: right by chance alone, and
         never right where an item has no options to choose from.
+    leaked_from, leak_share
+        First local day on which leaked items are known (None: never), and the share of a day's
+        candidates who know them from then on. They are right with probability .95 and need .6 of
+        the time.
     timezone
         IANA name of the zone in which a day begins.
     seed
@@ -59,6 +64,8 @@ class SimulationPlan(PoolPlan):
     engine_remembers: bool = False
     group_shifts: Mapping[str, float] = field(default_factory=dict)
     rapid_guess_share: float = 0.0
+    leaked_from: date | None = None
+    leak_share: float = 0.6
     timezone: str = "Europe/Zurich"
     seed: int = 0
 
@@ -72,6 +79,8 @@ class SimulationPlan(PoolPlan):
             raise ValueError("a share lies between 0 and 1, and some candidates must be new")
         if not 0.0 <= self.rapid_guess_share < 1.0:
             raise ValueError("the share of rapid guesses lies between 0 and 1, and must be below 1")
+        if not 0.0 < self.leak_share <= 1.0:
+            raise ValueError("a leak reaches a share of candidates above 0")
         if not all(name and isfinite(shift) for name, shift in self.group_shifts.items()):
             raise ValueError("a population group needs a name and a finite mean")
 

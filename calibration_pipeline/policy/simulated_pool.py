@@ -13,6 +13,8 @@ _FAMILY_SHARE = 0.3
 _ITEMS_PER_FAMILY = 8
 _OPTIONS_RANGE = (3, 6)
 _DIGITS = 4
+_FAULTY_DIFFICULTIES = (0.0, 1.0)
+"""Authors' difficulties of the items that may be faulty: often given, and not known by all."""
 
 # What an engine assumes of an item that nobody has calibrated: the pool's typical discrimination.
 _ASSUMED_DISCRIMINATION = 1.2
@@ -32,6 +34,9 @@ class PoolPlan:
         Standard deviation of the authors' error about a difficulty, in units of θ.
     scaling_constant
         D.
+    miskeyed, leaked
+        How many items are faulty: scored with a wrong key, so that the able get them wrong, or
+        known to candidates (see `SimulationPlan`). None is an anchor, or both.
     """
 
     items: int = 2400
@@ -39,12 +44,16 @@ class PoolPlan:
     model: str = "3PL"
     author_error_sd: float = 0.5
     scaling_constant: float = 1.0
+    miskeyed: int = 0
+    leaked: int = 0
 
     def __post_init__(self) -> None:
         if self.model not in FREE_COORDINATES:
             raise ValueError(f"there is no model {self.model!r}")
         if not 0 <= self.anchors <= self.items:
             raise ValueError(f"{self.anchors} anchors don't fit into a pool of {self.items} items")
+        if min(self.miskeyed, self.leaked) < 0:
+            raise ValueError("faulty items count from 0")
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class SimulatedPool:
     item_ids
         One per item.
     truth
-        ``(n_items, 3)`` discrimination, difficulty, guessing that produce the answers.
+        ``(n_items, 3)`` discrimination, difficulty, guessing that produce the answers. The
+        discrimination of an item with a wrong key is negative.
     engine_parameters
         ``(n_items, 3)`` what selects the items: the truth of anchors, the author's difficulty and
         typical values of the others.
@@ -68,6 +78,8 @@ class SimulatedPool:
         One name per item.
     option_counts
         ``(n_items,)`` answer options; 0 in models without guessing, whose items have none.
+    is_miskeyed, is_leaked
+        ``(n_items,)`` which items are faulty.
     """
 
     item_ids: tuple[str, ...]
@@ -77,6 +89,8 @@ class SimulatedPool:
     author_difficulty: FloatArray
     content_families: tuple[str, ...]
     option_counts: IntArray
+    is_miskeyed: NDArray[np.bool_]
+    is_leaked: NDArray[np.bool_]
 
     def bank_columns(self) -> dict[str, list[object]]:
         """Give the pool as a bank file: parameters of anchors alone, None elsewhere."""
@@ -131,6 +145,8 @@ def simulate_pool(plan: PoolPlan, generator: np.random.Generator) -> SimulatedPo
         ]
     )
     width = len(str(n_items - 1))
+    is_miskeyed, is_leaked = _draw_faults(plan, ~is_anchor, author_difficulty, generator)
+    truth[is_miskeyed, 0] *= -1.0
     return SimulatedPool(
         item_ids=tuple(f"item-{number:0{width}d}" for number in range(n_items)),
         truth=truth,
@@ -139,7 +155,29 @@ def simulate_pool(plan: PoolPlan, generator: np.random.Generator) -> SimulatedPo
         author_difficulty=author_difficulty,
         content_families=tuple(f"family-{number:0{width}d}" for number in family),
         option_counts=option_counts,
+        is_miskeyed=is_miskeyed,
+        is_leaked=is_leaked,
     )
+
+
+def _draw_faults(
+    plan: PoolPlan,
+    may_be: NDArray[np.bool_],
+    author_difficulty: FloatArray,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Draw the items with a wrong key, and those that leak, ``(n_items,)`` each."""
+    low, high = _FAULTY_DIFFICULTIES
+    within = may_be & (author_difficulty >= low) & (author_difficulty <= high)
+    rows = np.flatnonzero(within)
+    wanted = plan.miskeyed + plan.leaked
+    if wanted > len(rows):
+        raise ValueError(f"{wanted} faulty items don't fit into {len(rows)} that may be faulty")
+    chosen = generator.choice(rows, wanted, replace=False) if wanted else rows[:0]
+    faults = np.zeros((2, plan.items), np.bool_)
+    faults[0, chosen[: plan.miskeyed]] = True
+    faults[1, chosen[plan.miskeyed :]] = True
+    return faults[0], faults[1]
 
 
 def _draw_truth(plan: PoolPlan, family: IntArray, generator: np.random.Generator) -> FloatArray:

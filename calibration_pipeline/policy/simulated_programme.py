@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration_pipeline.irt.simulation import (
+    Preknowledge,
     RapidGuesses,
     SelectionRule,
     SimulatedSessions,
@@ -52,6 +53,8 @@ _INTENSITY_BY_DIFFICULTY = 0.2
 _SECONDS_RANGE = (1.0, 600.0)
 _RAPID_SECONDS = (0.5, 2.5)
 _PAUSE_SECONDS = (1.0, 4.0)
+_KNOWN_ITEM_TIME = 0.6
+"""Of its usual time that an item takes whom it has leaked to."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,13 @@ class SimulatedProgramme:
         candidates = draw_candidates(plan, day, generator)
         guesses, rapid_times = self._rapid_guesses(day)
         starts = self._remembered_estimates(candidates) if plan.engine_remembers else None
-        sessions = self._sessions(candidates, guesses, generator, starts)
+        leaks = self._preknowledge(day)
+        sessions = self._sessions(candidates, guesses, leaks, generator, starts)
         n_sessions = len(candidates.ids)
         started_at = _session_starts(day, ZoneInfo(plan.timezone), n_sessions, generator)
         times = _times_on_task(pool.truth[sessions.item, 1], candidates.speed, generator)
+        is_known = leaks.knows[:, None] & leaks.items[sessions.item]
+        times = np.where(is_known, (_KNOWN_ITEM_TIME * times).astype(np.int64), times)
         times = np.where(guesses.given, rapid_times, times)
         pauses = generator.uniform(*_PAUSE_SECONDS, times.shape) * 1000
         elapsed = (times + pauses).astype(np.int64).cumsum(axis=1)
@@ -179,6 +185,7 @@ class SimulatedProgramme:
         self,
         candidates: Candidates,
         guesses: RapidGuesses,
+        leaks: Preknowledge,
         generator: np.random.Generator,
         starts: FloatArray | None = None,
     ) -> SimulatedSessions:
@@ -192,7 +199,17 @@ class SimulatedProgramme:
             plan.scaling_constant,
             starts=starts,
             guesses=guesses,
+            preknowledge=leaks,
         )
+
+    def _preknowledge(self, day: date) -> Preknowledge:
+        """Who of a day's candidates, in order of their sessions, knows the leaked items."""
+        plan = self.plan
+        knows = np.zeros(plan.sessions_per_day, np.bool_)
+        if plan.leaked_from is not None and day >= plan.leaked_from:
+            generator = plan.generator(Stream.LEAKS, day.toordinal())
+            knows = generator.random(plan.sessions_per_day) < plan.leak_share
+        return Preknowledge(knows, self.pool.is_leaked)
 
     def _rapid_guesses(self, day: date) -> tuple[RapidGuesses, IntArray]:
         """Which of a day's answers are rapid guesses, and the milliseconds that each would take."""
@@ -225,7 +242,9 @@ class SimulatedProgramme:
         if day not in self._known_estimates:
             generator = self.plan.generator(Stream.SESSIONS, day.toordinal())
             candidates = draw_candidates(self.plan, day, generator)
-            sessions = self._sessions(candidates, self._rapid_guesses(day)[0], generator)
+            sessions = self._sessions(
+                candidates, self._rapid_guesses(day)[0], self._preknowledge(day), generator
+            )
             self._known_estimates[day] = {
                 candidates.ids[row]: float(sessions.final_estimate[row])
                 for row in np.flatnonzero(~candidates.returning)

@@ -65,6 +65,7 @@ from calibration_pipeline.records.leaks import (
 )
 from calibration_pipeline.records.night_history import (
     AnchorDisplacement,
+    AnswersSince,
     ItemEstimate,
     NightFigures,
     NightHistory,
@@ -99,6 +100,7 @@ __all__ = [
     "AnchorProposal",
     "AnchorSet",
     "AnswerCounts",
+    "AnswersSince",
     "ApiToken",
     "AuditFinding",
     "BankEntry",

@@ -8,6 +8,27 @@ from calibration_pipeline.records.arrays import FloatArray, IntArray, ItemKey
 
 
 @dataclass(frozen=True)
+class AnswersSince:
+    """The window's answers to one item from a day on, and how many of them were right.
+
+    `expected` is the share of right answers that the state's parameters predict.
+    """
+
+    day: date
+    answers: int
+    right: int
+    expected: float
+
+    @property
+    def words(self) -> str:
+        """Both shares, in a sentence."""
+        return (
+            f"Since {self.day} {self.right:,} of its {self.answers:,} answers in the window were "
+            f"right ({self.right / self.answers:.0%}); its parameters expect {self.expected:.0%}."
+        )
+
+
+@dataclass(frozen=True)
 class ObservedProportions:
     """The answers to one item, in bins of ability of about as many answers each.
 
@@ -23,12 +44,15 @@ class ObservedProportions:
     expected
         ``(n_bins,)`` share of right answers that the state's parameters predict, an anchor's
         reference included. It lies flatter than the curve, as abilities are not known exactly.
+    since_onset
+        The answers since a suspected leak began; None without a suspicion, or without answers.
     """
 
     ability: FloatArray
     answers: IntArray
     right: IntArray
     expected: FloatArray
+    since_onset: AnswersSince | None = None
 
 
 @dataclass(frozen=True)

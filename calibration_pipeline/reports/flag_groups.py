@@ -16,11 +16,15 @@ from calibration_pipeline.reports.interval_charts import (
 
 @dataclass(frozen=True)
 class Reason:
-    """How a reason is written, and what its threshold limits: a change, or the value itself."""
+    """How a reason is written, and what its threshold limits: a change, or the value itself.
+
+    `measure` names the value, where the label doesn't.
+    """
 
     label: str
     limits_change: bool = False
     limit_mark: str = ""
+    measure: str = ""
 
 
 REASONS = {
@@ -35,12 +39,12 @@ REASONS = {
     "guessing_rise": Reason("Guessing rise", limits_change=True, limit_mark="+"),
     "low_discrimination": Reason("Low discrimination"),
     "estimate_at_bound": Reason("Estimate at a bound"),
-    "suspected_leak": Reason("Suspected leak"),
+    "suspected_leak": Reason("Suspected leak", measure="log likelihood ratio"),
     "differential_functioning": Reason(
         "Difference between groups (Mantel–Haenszel delta)", limits_change=True, limit_mark="±"
     ),
-    "misfit_infit": Reason("Misfit (infit)"),
-    "misfit_outfit": Reason("Misfit (outfit)"),
+    "misfit_infit": Reason("Misfit (infit)", measure="mean square"),
+    "misfit_outfit": Reason("Misfit (outfit)", measure="mean square"),
 }
 
 
@@ -62,6 +66,7 @@ class FlagGroup:
     """
 
     label: str
+    measure: str
     rows: tuple[FlagRow, ...]
     left_out: int
     reach: float
@@ -94,7 +99,7 @@ def _group(reason: Reason, flags: list[Flag], limit: int) -> FlagGroup:
         FlagRow(flag, reason.limit_mark, interval_chart(change, reach) if change else None)
         for flag, change in zip(shown, changes, strict=True)
     )
-    return FlagGroup(reason.label, rows, len(flags) - len(shown), reach)
+    return FlagGroup(reason.label, reason.measure, rows, len(flags) - len(shown), reach)
 
 
 def _change(flag: Flag, reason: Reason) -> Change | None:

@@ -19,6 +19,8 @@ from calibration_pipeline.reports.flag_groups import reason_of
 from calibration_pipeline.reports.flag_standing import FlagStanding
 from calibration_pipeline.reports.item_charts import Curve, curve_chart, trajectory_chart
 
+SUSPECTED_LEAK = "suspected_leak"
+
 
 @dataclass(frozen=True)
 class ItemEvidence:
@@ -98,9 +100,19 @@ def item_stories(
         if estimates:
             held = float(state.parameters[j, 1]) if state.is_anchor[j] else None
             charts.append(trajectory_chart(name, estimates, held, pencil))
-        told = tuple((reason_of(f.reason).label, f.explanation) for f in flags[key])
+        told = tuple(
+            (reason_of(f.reason).label, _explained(f, evidence.observed.get(key)))
+            for f in flags[key]
+        )
         stories.append(ItemStory(key, key in new, told, tuple(charts)))
     return tuple(stories)
+
+
+def _explained(flag: Flag, observed: ObservedProportions | None) -> str:
+    """Why it was flagged; of a suspected leak also what the answers since then look like."""
+    if flag.reason != SUSPECTED_LEAK or observed is None or observed.since_onset is None:
+        return flag.explanation
+    return f"{flag.explanation}. {observed.since_onset.words}"
 
 
 def _curves(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _ABILITIES = np.linspace(-4.0, 4.0, 81)
 _TOLD = (-3, -2, -1, 0, 1, 2, 3)
 _NEAR = 0.5
+_ROOM = 1.15
+"""Height of an axis from 0, over the largest value on it."""
 
 
 def pool_information(
@@ -138,8 +140,9 @@ def ability_error_chart(figures: Sequence[NightFigures], pencil: Pencil) -> Char
     def paint(axes: Sequence[Axes]) -> None:
         (axis,) = axes
         places = date_axis(axis, [night.night for night in known])
-        axis.plot(places, [night.ability_se for night in known], "-o", color=MARK, markersize=3)
-        axis.set_ylim(0, None)
+        errors = [night.ability_se for night in known]
+        axis.plot(places, errors, "-o", color=MARK, markersize=3)
+        axis.set_ylim(0, _ROOM * max(errors))
         name_axes(axis, "night", "mean standard error")
 
     first, last = known[0], known[-1]

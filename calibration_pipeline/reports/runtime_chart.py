@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_MARK_POINTS = 8
+"""As high as a bar: the step's name stands right above it."""
+
+
 def runtime_chart(
     tonight: Mapping[str, float], earlier: Sequence[Mapping[str, float]], pencil: Pencil
 ) -> Chart | None:
@@ -42,7 +46,9 @@ def runtime_chart(
         axis.barh(range(len(steps)), [tonight[step] for step in steps], color=MARK, height=0.4)
         marked = [(usual[step], place) for place, step in enumerate(steps) if step in usual]
         if marked:
-            axis.plot(*zip(*marked, strict=True), "|", color=INK, markersize=12, label="usual")
+            axis.plot(
+                *zip(*marked, strict=True), "|", color=INK, markersize=_MARK_POINTS, label="usual"
+            )
         axis.set_yticks([])
         for place, step in enumerate(steps):
             axis.text(0, place + 0.22, step, va="bottom", fontsize=7)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     )
 
 ANCHORS_LISTED = 15
+_WELL_KNOWN = 0.5
+"""Standard error up to which a displacement says how far the chart reaches."""
+_LEAST_REACH = 0.5
 HELD, LEFT_OUT, RELEASED = "held", "left out of the link", "released"
 
 
@@ -91,15 +94,19 @@ def anchor_chart(anchors: Sequence[DisplacedAnchor], pencil: Pencil) -> Chart:
                     [NORMAL_95 * a.standard_error for a in shown],
                     fmt=marker, color=colour, elinewidth=0.5, label=status, markersize=4,
                 )  # fmt: skip
+        axis.set_ylim(-reach, reach)
         name_axes(axis, "reference difficulty", "displacement")
 
+    reach = _reach(anchors)
+    beyond = sum(abs(anchor.shift) > reach for anchor in anchors)
     listed = anchors[:ANCHORS_LISTED]
     of_status = {status: sum(a.status == status for a in anchors) for status, *_ in marks}
     return pencil.drawn(
         Chart(
             name="anchors",
             title="Anchor displacement tonight",
-            summary=_displacement_in_words(anchors, of_status),
+            summary=_displacement_in_words(anchors, of_status)
+            + (f" Beyond the chart, and hardly known: {beyond:,}." if beyond else ""),
             headers=("Anchor", "Displacement", "Standard error", "z", "Answers", "Tonight"),
             rows=tuple(
                 (a.name, signed_text(a.shift), decimal_text(a.standard_error), signed_text(a.z, 1),
@@ -109,6 +116,14 @@ def anchor_chart(anchors: Sequence[DisplacedAnchor], pencil: Pencil) -> Chart:
         ),
         paint,
     )  # fmt: skip
+
+
+def _reach(anchors: Sequence[DisplacedAnchor]) -> float:
+    """How far from 0 the chart goes: a few anchors with hardly any answers mustn't flatten it."""
+    known = [
+        abs(a.shift) for a in anchors if a.standard_error <= _WELL_KNOWN or a.status == RELEASED
+    ]
+    return max(_LEAST_REACH, 1.15 * max(known or [abs(a.shift) for a in anchors]))
 
 
 def displacement_chart(nights: Sequence[AnchorDisplacement], pencil: Pencil) -> Chart | None:

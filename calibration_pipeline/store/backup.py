@@ -36,6 +36,7 @@ from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.schema import database_revision
 from calibration_pipeline.store.snapshots import list_snapshots
 from calibration_pipeline.store.tables import SCHEMA, archive_revisions
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 
 _UNFINISHED = ".calibration-backup-unfinished"
 
@@ -67,7 +68,12 @@ class BackupScope:
 
 
 def write_backup(
-    scope: BackupScope, target: Path, *, created_at: datetime, holder: str
+    scope: BackupScope,
+    target: Path,
+    *,
+    created_at: datetime,
+    holder: str,
+    tell: Tell = tell_nobody,
 ) -> BackupManifest:
     """Write a backup, whole or not at all.
 
@@ -81,6 +87,8 @@ def write_backup(
         Now.
     holder
         Who takes the calibration lock, for the message that others see meanwhile.
+    tell
+        Told what is being dumped or copied.
 
     Raises
     ------
@@ -106,7 +114,7 @@ def write_backup(
                 shutil.rmtree(leftover, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished.mkdir(mode=0o700)
-            manifest = _write(scope, unfinished, created_at)
+            manifest = _write(scope, unfinished, created_at, tell)
             with lock.begin():
                 pass  # had it been lost, an erasure could have taken files away in between
             unfinished.rename(target)
@@ -121,20 +129,22 @@ def write_backup(
     return manifest
 
 
-def _write(scope: BackupScope, folder: Path, created_at: datetime) -> BackupManifest:
+def _write(scope: BackupScope, folder: Path, created_at: datetime, tell: Tell) -> BackupManifest:
     parts = [CALIBRATION_DUMP]
+    tell("Dumping the tables", 0, 1)
     postgres_programs.dump(
         scope.database, folder / CALIBRATION_DUMP, programs=scope.programs, schema=SCHEMA
     )
     if scope.dagster is not None:
         parts.append(DAGSTER_DUMP)
+        tell("Dumping Dagster's tables", 0, 1)
         postgres_programs.dump(
             scope.dagster, folder / DAGSTER_DUMP, programs=scope.programs, schema=None
         )
     if scope.forgotten.exists():
         parts.append(FORGOTTEN)
         copy_private(scope.forgotten, folder / FORGOTTEN)
-    archived, missing = _copy_archive(scope.archive, archived_files(scope.database), folder)
+    archived, missing = _copy_archive(scope.archive, archived_files(scope.database), folder, tell)
     newest = list_snapshots(scope.database, limit=1)
     manifest = BackupManifest(
         created_at=created_at,
@@ -151,13 +161,13 @@ def _write(scope: BackupScope, folder: Path, created_at: datetime) -> BackupMani
 
 
 def _copy_archive(
-    archive: Archive, names: Sequence[str], folder: Path
+    archive: Archive, names: Sequence[str], folder: Path, tell: Tell
 ) -> tuple[list[BackupFile], list[str]]:
     """Copy archived files. Not as links: a backup mustn't share its bytes with the original."""
     copied: list[BackupFile] = []
     present = archive.present(names)
     missing = sorted(set(names) - set(present))
-    for name in present:
+    for name in told(tell, "Copying archived files", present):
         inside = f"{ARCHIVE_FOLDER}/{name}"
         with archive.location.open(name) as file:
             copied.append(BackupFile(inside, *copy_stream(file, folder / inside)))

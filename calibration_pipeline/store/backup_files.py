@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.store.private_files import private_file
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 
 CALIBRATION_DUMP = "calibration.dump"
 DAGSTER_DUMP = "dagster.dump"
@@ -170,15 +171,15 @@ def _parsed(document: dict[str, Any]) -> BackupManifest:
     return BackupManifest(created_at=moment, files=files, missing_files=missing, **document)
 
 
-def verify_files(folder: Path, manifest: BackupManifest) -> None:
-    """Compare every file with the manifest.
+def verify_files(folder: Path, manifest: BackupManifest, tell: Tell = tell_nobody) -> None:
+    """Compare every file with the manifest, and tell how far that is.
 
     Raises
     ------
     BadInputError
         A file is missing or is not the one that was written.
     """
-    for stated in manifest.files:
+    for stated in told(tell, "Checking the backup's files", manifest.files):
         try:
             found = describe(folder, stated.name)
         except OSError as error:

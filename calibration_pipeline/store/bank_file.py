@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.records import ItemKey
+from calibration_pipeline.store.readable_files import PARQUET_SUFFIXES, readable
 
 REQUIRED_COLUMNS = ("item_id", "discrimination", "difficulty", "guessing")
 DEFAULT_SCALE = "main"
@@ -70,8 +71,8 @@ def _named(key: ItemKey) -> str:
 
 def _read_as_text(path: Path) -> pa.Table:
     """Read every column as text, so that one parser serves both kinds of file."""
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
+    with readable(path):
+        if path.suffix.lower() in PARQUET_SUFFIXES:
             table = pa.parquet.read_table(path)
         else:
             with pa.csv.open_csv(path) as reader:
@@ -85,11 +86,6 @@ def _read_as_text(path: Path) -> pa.Table:
         if len(set(table.column_names)) < len(table.column_names):
             raise BadInputError(f"{path.name} names a column twice: keep one of them")
         return pa.table({name: pc.cast(table[name], pa.string()) for name in table.column_names})
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInputError(
-            f"{path.name} can't be read ({reason}): give a CSV file in UTF-8 or a Parquet file"
-        ) from error
 
 
 @dataclass(frozen=True)

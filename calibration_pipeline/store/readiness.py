@@ -30,6 +30,7 @@ from calibration_pipeline.store.history import newest_accepted_key
 from calibration_pipeline.store.sources.base import ResponseSource, SourceView, days_between
 from calibration_pipeline.store.states import read_state
 from calibration_pipeline.store.tables import archive_revisions
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 
 _ONE_DAY = timedelta(days=1)
 _SPELLINGS = 5
@@ -111,6 +112,7 @@ def count_answers(
     first_day: date,
     newest_day: date,
     since: date | None = None,
+    tell: Tell = tell_nobody,
 ) -> CountedAnswers:
     """Count the answers to each item of the pool.
 
@@ -129,6 +131,8 @@ def count_answers(
         The window ends with the last day up to this one that has answers.
     since
         Before the first night: count in all what has come since this day; None for the window's.
+    tell
+        Told which day is being counted.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def count_answers(
             last = newest or max(known, default=newest_day)
             bank = read_bank(engine, last)
             counter = DayCounter(engine, connection, archive, view, bank, rule)
-            counts, days = _count(counter, state, last, window_days, since)
+            counts, days = _count(counter, state, last, window_days, since, tell)
     is_anchor = _anchored(bank, read_anchor_set(engine, last))
     return CountedAnswers(bank, is_anchor, _estimated_difficulty(bank, state), counts, days)
 
@@ -201,6 +205,7 @@ def _count(
     last: date,
     window_days: int,
     since: date | None,
+    tell: Tell,
 ) -> tuple[AnswerCounts, CountedDays]:
     """Add up what the state doesn't know: all of the window, if that has moved on since."""
     bank = counter.bank
@@ -215,7 +220,7 @@ def _count(
     if state is not None and state.partition == last:
         window, counted = _in_order(bank, state, state.window_counts), {}
     with_answers = {day for day in places if day >= start and places[day] is Place.ARCHIVE}
-    for day, place in counted.items():
+    for day, place in told(tell, "Counting answers, by day", counted.items()):
         answers = counter.count(day, place)
         window += answers if day >= start else 0
         total += answers if day > known_through else 0

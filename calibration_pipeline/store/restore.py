@@ -30,6 +30,7 @@ from calibration_pipeline.store.private_files import private_file
 from calibration_pipeline.store.schema import migrate
 from calibration_pipeline.store.suppression import read_remembered, remember
 from calibration_pipeline.store.tables import SCHEMA
+from calibration_pipeline.store.telling import Tell, tell_nobody
 
 _HAS_SCHEMA = sa.text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :schema)")
 _HAS_TABLES = sa.text("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public')")
@@ -39,7 +40,7 @@ class RestoreError(CalibrationError):
     """A backup can't be restored here; the target is as it was."""
 
 
-def restore_backup(source: Path, scope: BackupScope) -> BackupManifest:
+def restore_backup(source: Path, scope: BackupScope, tell: Tell = tell_nobody) -> BackupManifest:
     """Restore a backup: all of it, checked, or nothing.
 
     An older backup's tables are brought to the revision that this program needs. Dagster's own
@@ -51,6 +52,8 @@ def restore_backup(source: Path, scope: BackupScope) -> BackupManifest:
         The backup's folder.
     scope
         Where to.
+    tell
+        Told what is being checked or restored.
 
     Returns
     -------
@@ -72,18 +75,22 @@ def restore_backup(source: Path, scope: BackupScope) -> BackupManifest:
     dagster = scope.dagster if manifest.has(DAGSTER_DUMP) else None
     postgres_programs.require_programs(scope.database, scope.programs, "pg_restore")
     _require_no_tables(scope.database, dagster)
-    verify_files(source, manifest)
+    verify_files(source, manifest, tell)
     undo: list[Callable[[], None]] = []
     try:
+        tell("Placing the archive", 0, 1)
         if _place_archive(source, scope.archive, manifest):
             undo.append(lambda: scope.archive.location.clear(_inside_archive(manifest)))
+        tell("Restoring the tables", 0, 1)
         dump = source / CALIBRATION_DUMP
         postgres_programs.restore(scope.database, dump, programs=scope.programs)
         undo.append(lambda: _drop_schema(scope.database))
         migrate(scope.database)
+        tell("Comparing with the backup", 0, 1)
         _check(scope, manifest)
         undo.append(_merge_forgotten(source, scope.forgotten, manifest))
         if dagster is not None:
+            tell("Restoring Dagster's tables", 0, 1)
             dump = source / DAGSTER_DUMP
             postgres_programs.restore(dagster, dump, programs=scope.programs)
     except BaseException:

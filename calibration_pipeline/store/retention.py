@@ -34,6 +34,7 @@ from calibration_pipeline.store.tables import (
     retention_runs,
     snapshot_drafts,
 )
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 from calibration_pipeline.store.transactions import Transactions
 from calibration_pipeline.store.value_lists import is_among
 
@@ -77,7 +78,9 @@ def retention_start(now: datetime, retention_days: int, timezone: ZoneInfo) -> d
     return now.astimezone(timezone).date() - timedelta(days=retention_days)
 
 
-def find_expired(database: Database, archive: Archive, before: date, timezone: ZoneInfo) -> Expired:
+def find_expired(
+    database: Database, archive: Archive, before: date, zone: ZoneInfo, tell: Tell = tell_nobody
+) -> Expired:
     """Count what `delete_expired` would delete, and change nothing.
 
     Raises
@@ -86,11 +89,15 @@ def find_expired(database: Database, archive: Archive, before: date, timezone: Z
         As `delete_expired`.
     """
     with database.connect() as connection:
-        return _Cut(connection, archive, before, timezone).count()
+        return _Cut(connection, archive, before, zone, tell).count()
 
 
 def delete_expired(
-    transactions: Transactions, archive: Archive, before: date, timezone: ZoneInfo
+    transactions: Transactions,
+    archive: Archive,
+    before: date,
+    timezone: ZoneInfo,
+    tell: Tell = tell_nobody,
 ) -> Expired:
     """Delete what is older than the retention period.
 
@@ -106,6 +113,8 @@ def delete_expired(
         The first local day that is kept.
     timezone
         The zone in which a day begins.
+    tell
+        Told what is being looked through or deleted.
 
     Returns
     -------
@@ -120,14 +129,17 @@ def delete_expired(
     ArchiveWriteError
         A file can't be deleted; the next deletion tries again.
     """
+    tell("Deleting what earlier deletions left", 0, 1)
     with transactions.begin() as connection:
         leftovers = finish_deletions(connection, archive)
         leftovers += archive.delete(archive.orphans(recorded_files(connection)))
     with transactions.begin() as connection:
-        cut = _Cut(connection, archive, before, timezone)
+        cut = _Cut(connection, archive, before, timezone, tell)
         expired = replace(cut.count(), files=leftovers)
         if expired.is_recorded:
+            tell("Deleting rows", 0, 1)
             cut.delete(expired)
+    tell("Deleting files", 0, 1)
     with transactions.begin() as connection:
         finish_deletions(connection, archive)
     return expired
@@ -137,8 +149,14 @@ class _Cut:
     """What lies before a day, in one transaction's view."""
 
     def __init__(
-        self, connection: sa.Connection, archive: Archive, before: date, timezone: ZoneInfo
+        self,
+        connection: sa.Connection,
+        archive: Archive,
+        before: date,
+        timezone: ZoneInfo,
+        tell: Tell,
     ) -> None:
+        self._tell = tell
         self._connection = connection
         self._archive = archive
         self._deleted_before = _first_day_to_keep(connection, before, timezone)
@@ -201,7 +219,8 @@ class _Cut:
         if found:
             is_kept = is_among(pseudonym, found) & ~self._old_abilities
             found -= self._pseudonyms(sa.select(pseudonym).where(is_kept))
-        for name in self._files((archive_revisions.c.day >= self._deleted_before) & ~IS_DELETED):
+        kept = self._files((archive_revisions.c.day >= self._deleted_before) & ~IS_DELETED)
+        for name in told(self._tell, "Looking for people in the files that are kept", kept):
             if not found:
                 break
             if self._archive.exists(name):  # a missing file holds nobody
@@ -211,7 +230,9 @@ class _Cut:
     def _leaving_the_archive(self) -> set[bytes]:
         """Everybody in the files that go."""
         try:
-            return set().union(*map(self._named_in, self._files(self._old_revisions)))
+            leaving = self._files(self._old_revisions)
+            told_of = told(self._tell, "Looking for people in the files that go", leaving)
+            return set().union(*map(self._named_in, told_of))
         except NightBlockedError:
             # A file is missing or damaged: whom it held has to be found among all.
             return self._pseudonyms(sa.select(candidate_map.c.pseudonym))

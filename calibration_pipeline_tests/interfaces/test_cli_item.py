@@ -85,6 +85,9 @@ def test_the_screen_tells_it_with_plots(on_programme: Calibrate, flagged: str) -
     for part in (f"{flagged}@1", "3 of 8 versions", "Evidence", "Share right by ability", "●"):
         assert part in shown.stdout
     assert "8 current" in shown.stdout
+    wrong = on_programme("item", f"{flagged}@7")
+    assert wrong.exit_code == 2
+    assert f"{flagged} has no content version 7: the bank has 1" in wrong.stderr
 
 
 def test_an_anchor_is_shown_where_it_is_held_and_where_each_window_puts_it(

@@ -197,5 +197,6 @@ def test_a_night_that_fails_is_told_with_a_link_to_its_run(
     assert told["text"] in morning.log.read_text(), "the sink `log` writes where the daemon does"
     with browser.visit(told["url"]) as visit:
         visit.page.get_by_text("Failure").first.wait_for()
+        visit.page.get_by_text("STEP_FAILURE").first.wait_for()  # the log is loaded by then
         visit.screenshot("dagster-failed-run", whole=False)
         assert visit.problems == []

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from calibration_pipeline.interfaces.cli.narrow import fits, is_code, print_records
+from calibration_pipeline.interfaces.cli.narrow import fits, fits_compact, is_code, print_records
 
 HEADINGS = ["Item", "Flag", "What"]
 ROW = ["item-0815", "carried_contradicted", "later answers make it 0.40 harder"]
@@ -30,3 +30,9 @@ def test_every_row_is_a_block_whose_words_are_whole_and_what_is_empty_is_left_ou
     assert "Flag  carried_contradicted" in text
     assert text.count("Flag ") == 1
     assert max(map(len, text.splitlines())) <= 30
+
+
+def test_a_table_goes_without_frames_only_where_every_cell_has_its_line():
+    least = len("item-0815") + len("carried_contradicted") + len(ROW[2]) + 2
+    assert fits_compact([HEADINGS, ROW], least)
+    assert not fits_compact([HEADINGS, ROW], least - 1)

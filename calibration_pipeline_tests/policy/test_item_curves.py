@@ -119,3 +119,31 @@ def test_a_pool_that_has_grown_since_gives_the_same(
     now = observed_proportions(state, days, grown, [key], CONFIGURATION)[key]
     assert now.right.tolist() == then.right.tolist()
     assert now.expected == pytest.approx(then.expected)
+
+
+def test_answers_since_the_onset_are_counted_by_themselves(
+    pool: SimulatedPool, days: list[DayResponses], state: CalibrationState
+) -> None:
+    key, onset = pool.bank.keys[5], days[1].revision.day
+    left_out = np.full(pool.bank.n_items, np.datetime64("NaT"), "datetime64[D]")
+    assert (
+        observed_proportions(state, days, pool.bank, [key], CONFIGURATION, left_out_from=left_out)[
+            key
+        ].since_onset
+        is None
+    )
+    left_out[5] = np.datetime64(onset)
+    observed = observed_proportions(
+        state, days, pool.bank, [key], CONFIGURATION, left_out_from=left_out
+    )[key]
+    since = observed.since_onset
+    assert since is not None
+    own = [
+        correct
+        for i, correct in zip(days[1].item, days[1].correct, strict=True)
+        if days[1].keys[i] == key
+    ]
+    assert (since.day, since.answers, since.right) == (onset, len(own), sum(own))
+    assert 0 < since.answers < observed.answers.sum()
+    assert since.expected == pytest.approx(since.right / since.answers, abs=0.2)
+    assert f"Since {onset} {since.right} of its {since.answers} answers" in since.words

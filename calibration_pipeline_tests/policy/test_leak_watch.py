@@ -165,14 +165,20 @@ def test_a_dismissal_lets_the_answers_in_again_and_the_item_is_watched_afresh():
     assert_same_watch(unseen.watches[-1], chain().watches[LEAK_DAY + 1])
 
 
-def test_the_flag_says_since_when_how_clearly_and_how_soon():
+def test_the_flag_says_since_when_in_how_many_answers_and_how_clearly():
     verdicts = verdicts_of(LEAK_DAY)
     (flag,) = leak_flags(verdicts, chain().states[LEAK_DAY].keys)
     assert (flag.key, flag.reason, flag.is_credible) == (KEY, "suspected_leak", True)
     assert flag.value >= flag.threshold
     assert flag.z == pytest.approx(np.sqrt(2 * flag.value))
     assert flag.compared_on == chain().watches[LEAK_DAY].left_out_from[LEAKED].item()
-    for part in (f"since {flag.compared_on}", f"{flag.value:.1f}", "expected to be found in"):
+    answers = verdicts.answers_since_onset[LEAKED]
+    for part in (
+        f"since {flag.compared_on}",
+        f"the alarm on {verdicts.alarm_day[LEAKED]}",
+        f"{answers} answers were better",
+        f"log likelihood ratio {flag.value:.1f}",
+    ):
         assert part in flag.explanation
 
 

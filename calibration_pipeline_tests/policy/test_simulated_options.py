@@ -125,3 +125,51 @@ def test_rapid_guesses_are_fast_and_owe_nothing_to_ability(model: str) -> None:
 def test_options_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
         replace(SMALL, **change)  # type: ignore[arg-type]
+
+
+LEAKY = replace(SMALL, leaked=3, miskeyed=2, leaked_from=LAST_DAY, sessions_per_day=2000)
+
+
+def test_faulty_items_are_no_anchors_and_change_nothing_else_of_the_pool() -> None:
+    healthy, faulty = simulate_programme(SMALL).pool, simulate_programme(LEAKY).pool
+    assert (faulty.is_leaked.sum(), faulty.is_miskeyed.sum()) == (3, 2)
+    assert not (faulty.is_leaked & faulty.is_miskeyed).any()
+    assert not ((faulty.is_leaked | faulty.is_miskeyed) & faulty.is_anchor).any()
+    expected = healthy.truth.copy()
+    expected[faulty.is_miskeyed, 0] *= -1.0
+    assert np.array_equal(faulty.truth, expected)
+    assert np.array_equal(faulty.engine_parameters, healthy.engine_parameters)
+
+
+def test_a_leak_begins_on_its_day_and_makes_answers_better_and_quicker() -> None:
+    leaky = simulate_programme(LEAKY)
+    clean = simulate_programme(replace(LEAKY, leaked_from=None))
+    before = LAST_DAY - timedelta(days=1)
+    assert np.array_equal(leaky.day(before).sessions.correct, clean.day(before).sessions.correct)
+    today, usual = leaky.day(LAST_DAY), clean.day(LAST_DAY)
+    shares, times = [], []
+    for day in (today, usual):
+        leaked = leaky.pool.is_leaked[day.sessions.item]
+        assert leaked.sum() > 300
+        shares.append(day.sessions.correct[leaked].mean())
+        times.append(day.time_on_task_ms[leaked].mean())
+    assert shares[0] > shares[1] + 0.15
+    assert times[0] < 0.9 * times[1]
+
+
+def test_the_able_miss_an_item_with_a_wrong_key() -> None:
+    programme = simulate_programme(LEAKY)
+    day = programme.day(LAST_DAY)
+    wrong = programme.pool.is_miskeyed[day.sessions.item]
+    theta = np.broadcast_to(day.theta[:, None], wrong.shape)[wrong]
+    assert np.corrcoef(theta, day.sessions.correct[wrong])[0, 1] < -0.1
+    others = np.broadcast_to(day.theta[:, None], wrong.shape)[~wrong]
+    assert np.corrcoef(others, day.sessions.correct[~wrong])[0, 1] > 0.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"leaked": -1}, {"miskeyed": 500}, {"leak_share": 0.0}, {"leak_share": 1.5}]
+)
+def test_faults_that_no_pool_can_have_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"fault|leak"):
+        simulate_programme(replace(SMALL, **wrong))

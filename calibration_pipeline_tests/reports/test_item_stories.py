@@ -6,7 +6,13 @@ from datetime import date
 import numpy as np
 import pytest
 
-from calibration_pipeline.records import CalibrationState, Flag, ItemEstimate
+from calibration_pipeline.records import (
+    AnswersSince,
+    CalibrationState,
+    Flag,
+    ItemEstimate,
+    ObservedProportions,
+)
 from calibration_pipeline.reports.charts import Pencil
 from calibration_pipeline.reports.flag_standing import FlagStanding
 from calibration_pipeline.reports.item_stories import ItemEvidence, item_stories, items_to_draw
@@ -84,3 +90,26 @@ def test_an_anchor_is_held_against_its_reference(state: CalibrationState) -> Non
     held = f"held at {state.parameters[1, 1]:.2f}".replace("-", "−")
     assert held in trajectory.summary
     assert [row[0] for row in trajectory.rows] == [str(state.partition)], "a night without a fit"
+
+
+def test_a_suspected_leak_is_told_with_its_answers_since_the_onset(state: CalibrationState) -> None:
+    key, night = state.keys[2], date(2026, 1, 1)
+    leak = Flag(key, "suspected_leak", 9.0, 0.0, 8.0, 4.0, True, "suspected")
+    flags = standing([leak, Flag(key, "misfit_infit", 1.5, 1.0, 1.3, 4.0, True, "misfits")], [])
+    some = np.array([40])
+    seen = ObservedProportions(
+        np.array([0.1]), some, some - 5, np.array([0.6]), AnswersSince(night, 20, 19, 0.61)
+    )
+
+    def told(observed: ObservedProportions) -> dict[str, str]:
+        evidence = replace(NOTHING, observed={key: observed})
+        (story,) = item_stories([key], flags, state, None, evidence, 1.0, Pencil(draws=False))
+        return dict(story.flags)
+
+    said = told(seen)
+    assert said["Suspected leak"] == (
+        "suspected. Since 2026-01-01 19 of its 20 answers in the window were right (95%); its "
+        "parameters expect 61%."
+    )
+    assert said["Misfit (infit)"] == "misfits"
+    assert told(replace(seen, since_onset=None))["Suspected leak"] == "suspected"

@@ -1,5 +1,6 @@
 """What the charts of anchors, candidates and runtime say of known figures."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -15,6 +16,7 @@ from calibration_pipeline.records import (
 from calibration_pipeline.reports.charts import Pencil
 from calibration_pipeline.reports.runtime_chart import runtime_chart
 from calibration_pipeline.reports.scale_charts import (
+    HELD,
     anchor_chart,
     displaced_anchors,
     displacement_chart,
@@ -105,3 +107,20 @@ def test_runtime_stands_beside_what_is_usual() -> None:
     )
     assert chart.trouble == ""
     assert runtime_chart({}, earlier, PEN) is None
+
+
+def drawn_range(svg: str) -> list[float]:
+    """Numbers that label the axes."""
+    return [float(t.replace("−", "-")) for t in re.findall(r">(−?[0-9.]+)</text>", svg)]
+
+
+def test_one_anchor_that_is_hardly_known_does_not_flatten_the_chart(
+    state: CalibrationState,
+) -> None:
+    anchors = list(displaced_anchors(state, []))
+    lost = replace(anchors[0], name="lost", shift=-40.0, standard_error=60.0, status=HELD)
+    chart = anchor_chart([*anchors, lost], PEN)
+    assert not chart.trouble
+    assert max(map(abs, drawn_range(chart.svg))) < 5.0
+    assert "Beyond the chart, and hardly known: 1." in chart.summary
+    assert "Beyond" not in anchor_chart(anchors, PEN).summary

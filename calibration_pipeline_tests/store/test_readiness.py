@@ -64,7 +64,9 @@ def test_a_window_is_counted_in_the_source_before_the_first_night(
     log_on(engine, DAY, 2)
     log_on(engine, after(-3), 1, items="i1 i2 i10")
     log_on(engine, after(-4), 5)  # has left the window
-    found = count()
+    told: list[tuple[str, int, int]] = []
+    found = count(tell=lambda *step: told.append(step))
+    assert [step[1:] for step in told] == [(0, 2), (1, 2)]
     assert by_item(found.counts.window) == {"i1": 3, "i2": 3, "i3": 2, "i10": 1}
     assert found.counts.total.tolist() == found.counts.window.tolist()
     days = found.days

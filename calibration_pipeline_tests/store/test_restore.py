@@ -200,3 +200,24 @@ def test_the_backup_of_an_older_version_is_brought_up_to_date(
     write_manifest(tmp_path, BackupManifest(NOW, "0.0.9", "0009", None, None, files, ()))
     assert restore_backup(tmp_path, target).schema_revision == "0009"
     assert database_revision(target.database) == head_revision()
+
+
+def test_backup_and_restore_tell_how_far_they_are(
+    scope: BackupScope, target: BackupScope, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    manifest = write_backup(
+        scope,
+        tmp_path / "told",
+        created_at=NOW,
+        holder="a test",
+        tell=lambda *step: told.append(step),
+    )
+    copied = [step[1:] for step in told if step[0] == "Copying archived files"]
+    assert copied == [(n, len(copied)) for n in range(len(copied))]
+    assert told[0] == ("Dumping the tables", 0, 1)
+    told.clear()
+    restore_backup(tmp_path / "told", target, lambda *step: told.append(step))
+    checked = [step[1:] for step in told if step[0] == "Checking the backup's files"]
+    assert checked == [(n, len(manifest.files)) for n in range(len(manifest.files))]
+    assert [step[0] for step in told][-2:] == ["Restoring the tables", "Comparing with the backup"]

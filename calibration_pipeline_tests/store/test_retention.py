@@ -97,7 +97,9 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(
     engine: sa.Engine, archive: Archive, folded: None
 ) -> None:
     before = files(archive)
-    counted = find_expired(engine, archive, CUT, ZURICH)
+    told: list[tuple[str, int, int]] = []
+    counted = find_expired(engine, archive, CUT, ZURICH, lambda *step: told.append(step))
+    assert [step[1:] for step in told if "files that go" in step[0]] == [(n, 6) for n in range(6)]
     assert (files(archive), count(engine, response_log)) == (before, 7 * 9)
     assert count(engine, retention_runs) == count(engine, archive_deletions) == 0
     assert delete(engine, archive) == counted

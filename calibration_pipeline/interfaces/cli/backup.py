@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calibration_pipeline.errors import CalibrationError
-from calibration_pipeline.interfaces.cli.console import json_option, say
+from calibration_pipeline.interfaces.cli.console import json_option, progress, say
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.settings import Settings, load_settings
@@ -38,9 +38,14 @@ def backup(out: Path, as_json: bool) -> None:
     with _scope(load_settings(), check_revision=True) as scope:
         from calibration_pipeline.store.backup import write_backup
 
-        manifest = write_backup(
-            scope, out.absolute(), created_at=datetime.now(UTC), holder="calibrate db backup"
-        )
+        with progress("Backing up") as reporter:
+            manifest = write_backup(
+                scope,
+                out.absolute(),
+                created_at=datetime.now(UTC),
+                holder="calibrate db backup",
+                tell=reporter.reach,
+            )
     print_facts(f"Backed up to {out}", _facts(manifest), as_json=as_json)
     if manifest.missing_files:
         raise CalibrationError(
@@ -65,11 +70,13 @@ def restore(folder: Path, as_json: bool) -> None:
 
     settings, source = load_settings(), folder.absolute()
     # Before the embedded server is made for it.
-    verify_files(source, read_manifest(source))
+    with progress("Reading the backup") as reporter:
+        verify_files(source, read_manifest(source), reporter.reach)
     with _scope(settings, check_revision=False) as scope:
         from calibration_pipeline.store.restore import restore_backup
 
-        manifest = restore_backup(source, scope)
+        with progress("Restoring") as reporter:
+            manifest = restore_backup(source, scope, reporter.reach)
     print_facts(f"Restored from {folder}", _facts(manifest), as_json=as_json)
     if settings.pseudonym_key is None and not (settings.home / "pseudonym.key").exists():
         say(

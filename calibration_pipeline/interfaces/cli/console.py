@@ -14,7 +14,12 @@ import click
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from calibration_pipeline.interfaces.cli.narrow import fits, is_code, print_records
+from calibration_pipeline.interfaces.cli.narrow import (
+    fits,
+    fits_compact,
+    is_code,
+    print_records,
+)
 from calibration_pipeline.interfaces.cli.progress import progress
 
 __all__ = ["json_option", "print_json", "print_table", "progress", "say"]
@@ -74,8 +79,9 @@ def print_table(
 
     Notes
     -----
-    Where a terminal is too narrow to set the columns side by side, each row is a block of lines;
-    where `whole` says which of them make room, only if even that isn't enough.
+    Where a terminal is too narrow for a table with frames, they go if that is enough to show every
+    cell on one line. Else each row is a block of lines; where `whole` says which columns make room,
+    only if even that isn't enough.
     """
     if as_json:
         print_json(list(rows))
@@ -90,10 +96,13 @@ def print_table(
     headings = list(columns.values())
     cells = [[_cell(row.get(key)) for key in columns] for row in rows]
     kept = [number for number, key in enumerate(columns) if key in whole]
-    if len(headings) > 2 and not fits([headings, *cells], console.width, kept):
+    has_frames = len(headings) <= 2 or fits([headings, *cells], console.width, kept)
+    if not has_frames and not fits_compact([headings, *cells], console.width):
         print_records(console, headings, cells, title=title)
         return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(header_style="bold", **_frames(has_frames))
+    if title:
+        console.print(title, style="bold", soft_wrap=True)
     for number, (key, heading) in enumerate(columns.items()):
         is_numeric = all(_is_number(row.get(key)) or row.get(key) is None for row in rows)
         justify: JustifyMethod = "right" if is_numeric else "left"
@@ -104,6 +113,13 @@ def print_table(
     for values in cells:
         table.add_row(*values)
     console.print(table)
+
+
+def _frames(has_frames: bool) -> dict[str, Any]:
+    """Give what a table is drawn with."""
+    if has_frames:
+        return {}
+    return {"box": None, "padding": (0, 1, 0, 0), "pad_edge": False}
 
 
 def _is_number(value: Any) -> bool:

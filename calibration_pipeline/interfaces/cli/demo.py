@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from calibration_pipeline.policy.simulated_programme import SimulationPlan
 
 ANCHOR_SHARE = 0.12
+_FAULTY_PER_ITEM = 1 / 1000
+"""Of each kind of fault, so that there is something to find; one item at least."""
+_LEAKED_DAYS = 10
 
 
 @click.command()
@@ -58,11 +61,18 @@ def _plan(settings: Settings, folder: Path, options: dict[str, Any]) -> "Simulat
     from calibration_pipeline.policy.simulated_programme import SimulationPlan
 
     remembered = folder / "plan.json"
-    anchors = round(ANCHOR_SHARE * options["items"])
     if not remembered.exists():
         last_day = newest_complete_day(settings)
+        leaked_days = min(_LEAKED_DAYS, max(1, options["days"] // 3))
+        faulty = max(1, round(_FAULTY_PER_ITEM * options["items"]))
         plan = SimulationPlan(
-            last_day=last_day, anchors=anchors, timezone=settings.timezone, **options
+            last_day=last_day,
+            anchors=round(ANCHOR_SHARE * options["items"]),
+            miskeyed=faulty,
+            leaked=faulty,
+            leaked_from=last_day - timedelta(days=leaked_days - 1),
+            timezone=settings.timezone,
+            **options,
         )
         if plan.last_day - timedelta(days=plan.days - 1) < settings.first_day:
             raise BadInputError(
@@ -71,7 +81,12 @@ def _plan(settings: Settings, folder: Path, options: dict[str, Any]) -> "Simulat
             )
         return plan
     stored = json.loads(remembered.read_text())
-    plan = SimulationPlan(**{**stored, "last_day": date.fromisoformat(stored["last_day"])})
+    days = {
+        name: date.fromisoformat(stored[name])
+        for name in ("last_day", "leaked_from")
+        if stored.get(name)
+    }
+    plan = SimulationPlan(**(stored | days))
     if {name: getattr(plan, name) for name in options} != options:
         raise BadInputError(
             f"{folder} holds a demo with other options ({plan.items} items, {plan.days} nights, "

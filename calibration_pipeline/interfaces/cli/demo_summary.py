@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 
 from calibration_pipeline.errors import NightBlockedError
@@ -47,10 +48,54 @@ def print_summary(settings: Settings, plan: "SimulationPlan") -> None:
     ]
     print_table(
         rows,
-        {"what": "", "figure": "", "remark": ""},
-        title=f"The night of {plan.last_day}",
+        {"what": f"The night of {plan.last_day}", "figure": "", "remark": ""},
     )
+    _print_faults(plan, now.reviews)
     _print_recovery(plan, items)
+
+
+def _print_faults(plan: "SimulationPlan", reviews: "tuple[FlagReview, ...]") -> None:
+    """What is wrong with the pool, as its simulator knows, and what the nights found of it."""
+    from calibration_pipeline.policy.flag_reviews import is_open
+    from calibration_pipeline.policy.simulated_programme import simulate_programme
+
+    pool = simulate_programme(plan).pool
+    found: dict[str, list[FlagReview]] = {}
+    for review in filter(is_open, reviews):
+        found.setdefault(review.episode.key[0], []).append(review)
+    known = f"known to {plan.leak_share:.0%} of candidates from {plan.leaked_from} on"
+    faults = [
+        *(
+            (pool.item_ids[row], "scored with a wrong key")
+            for row in np.flatnonzero(pool.is_miskeyed)
+        ),
+        *((pool.item_ids[row], known) for row in np.flatnonzero(pool.is_leaked)),
+    ]
+    rows = [
+        {"item": item, "fault": fault, "flags": _flagged(found.pop(item, []))}
+        for item, fault in faults
+    ]
+    others = sum(map(len, found.values()))
+    print_table(
+        rows,
+        {"item": "Item", "fault": "What is wrong with it", "flags": "Flagged, and since when"},
+        title="What the simulator hid in the pool",
+        empty="The simulator hid no fault in this pool.",
+    )
+    if others:
+        click.echo(
+            f"Other open flags: {others}, all false alarms: nothing is wrong with their items.\n"
+        )
+
+
+def _flagged(reviews: "list[FlagReview]") -> str:
+    return (
+        "; ".join(
+            f"{review.episode.reason.replace('_', ' ')}, {review.episode.opened_on}"
+            for review in reviews
+        )
+        or "not yet"
+    )
 
 
 def _answers(state: "CalibrationState", plan: "SimulationPlan") -> list[dict[str, Any]]:
@@ -97,7 +142,7 @@ def _items(
 def _flags(
     flags: "tuple[Flag, ...]", reviews: "tuple[FlagReview, ...]", night: date
 ) -> list[dict[str, Any]]:
-    """Nothing drifts in this pool: what is open is chance, or misfit of a few items."""
+    """What waits for a reviewer, and what chance explains."""
     from calibration_pipeline.policy.flag_reviews import count_flags, is_open
 
     counts = count_flags(reviews, night)
@@ -122,15 +167,26 @@ def _links(links: "tuple[ScaleLink, ...]") -> list[dict[str, Any]]:
         {
             "what": "Linking constants",
             "figure": f"{link.slope:.4f}, {link.intercept:+.4f}",
-            "remark": f"{link.method}, {link.anchors_used} anchors used, "
-            f"{len(link.anchors_left_out)} left out",
+            "remark": f"{link.method}, {link.anchors_used} anchors used, " + _left_out(link),
         }
         for link in links
     ]
 
 
+def _left_out(link: "ScaleLink") -> str:
+    """How many anchors the link did without, and the commonest kind of reason."""
+    kinds = Counter(
+        reason.partition(":")[0] if ":" in reason else "with few answers in the window"
+        for reason in link.anchors_left_out.values()
+    )
+    if not kinds:
+        return "none left out"
+    (kind, count), *_ = kinds.most_common(1)
+    return f"{len(link.anchors_left_out)} left out ({count} {kind})"
+
+
 def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -> None:
-    """Published against true parameters, for the items that the night refitted."""
+    """Published against true parameters, for the healthy items that the night refitted."""
     from calibration_pipeline.policy.recovery import measure_recovery
     from calibration_pipeline.policy.simulated_programme import simulate_programme
 
@@ -138,7 +194,8 @@ def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -
     position = {item_id: row for row, item_id in enumerate(pool.item_ids)}
     rows = [position[item.key[0]] for item in items]
     truth, author = pool.truth[rows], pool.author_difficulty[rows]
-    fitted = np.array([item.source == "fitted" for item in items])
+    healthy = ~(pool.is_miskeyed | pool.is_leaked)[rows]
+    fitted = np.array([item.source == "fitted" for item in items]) & healthy
     if not fitted.any():
         return
     found = [asdict_rounded(r) for r in measure_recovery(items, truth, fitted)]

@@ -58,17 +58,16 @@ def item(item_id: str, rows: int, plot: Path | None, as_json: bool) -> None:
 def _read(item_id: str) -> ItemStory:
     with configured_database(create=False) as database:
         from calibration_pipeline.interfaces.item_story import read_item_story
-        from calibration_pipeline.store.archive import Archive
+        from calibration_pipeline.store.archive_opening import open_archive
 
         key, settings = named_item(database, item_id), load_settings()
         with progress("Reading the answers") as reporter:
-
-            def tell(what: str, done: int, of: int) -> None:
-                reporter.describe(f"{what}, {of} days")
-                reporter.advance(1 if done else 0)
-
             return read_item_story(
-                database, Archive(settings.home / "archive"), settings.policy, key, tell
+                database,
+                open_archive(settings.archive_place),
+                settings.policy,
+                key,
+                reporter.reach,
             )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +14,11 @@ from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.item_plots import curve_lines, trajectory_lines
 from calibration_pipeline.interfaces.item_story import ItemStory, version_documents
 from calibration_pipeline.policy.flag_meanings import MEANINGS
+from calibration_pipeline.reports.templating import counted
 
 if TYPE_CHECKING:
     from calibration_pipeline.policy.item_story import AnswerStory
-    from calibration_pipeline.records import BankEntry, ItemVersion
+    from calibration_pipeline.records import BankEntry, ItemVersion, ObservedProportions
 
 _VERSIONS = {
     "version": "Version",
@@ -23,7 +26,7 @@ _VERSIONS = {
     "a": "a ± SE",
     "b": "b ± SE",
     "c": "c ± SE",
-    "moved": "b moved by",
+    "moved": "b moved (SE)",
     "total_count": "Answers",
     "change": "What changed",
 }
@@ -37,7 +40,8 @@ _FLAGS = {
     "explanation": "What",
 }
 _EVIDENCE = {
-    "night": "Night",
+    "since": "Since",
+    "night": "To",
     "reason": "Flag",
     "value": "Value",
     "reference": "Against",
@@ -52,6 +56,7 @@ _DECISIONS = {
     "decided_by": "By",
     "reason": "Reason",
 }
+_SAME_FINDING = ("value", "reference", "is_credible")
 _PLOT_WIDTH, _PLOT_HEIGHT = 72, 12
 
 
@@ -65,7 +70,7 @@ def show_story(story: ItemStory, rows: int) -> None:
         say(f"Some answers could not be read: {story.missing}")
     _show_flags(story, rows)
     if story.leak:
-        print_facts("Leak watch", _leak(story.leak))
+        print_facts("Leak watch", _leak(story.leak, story.observed))
     if story.exposure:
         print_facts("Exposure control", _exposure(story.exposure))
     for line in _plots(story):
@@ -123,8 +128,11 @@ def _fit(version: ItemVersion, name: str) -> str:
 def _show_versions(story: ItemStory, rows: int) -> None:
     documents = version_documents(story)
     shown = [_version_row(row) for row in documents[::-1][:rows]]
+    columns = dict(_VERSIONS)
+    if not any(row["change"] for row in shown):
+        del columns["change"]
     title = f"{len(shown)} of {len(documents)} versions, the newest first"
-    print_table(shown, _VERSIONS, title=title, empty="It is in no published version yet.")
+    print_table(shown, columns, title=title, empty="It is in no published version yet.")
 
 
 def _version_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +147,7 @@ def _version_row(row: dict[str, Any]) -> dict[str, Any]:
         "a": estimate("discrimination"),
         "b": estimate("difficulty"),
         "c": estimate("guessing"),
-        "moved": f"{by:+.2f} ({errors:+.1f} SE)" if by else "",
+        "moved": f"{by:+.2f} ({errors:+.1f})" if by else "",
         "change": row["change"].removeprefix("moved, ").removeprefix("moved"),
     }
 
@@ -164,8 +172,10 @@ def _answers(answers: AnswerStory) -> dict[str, Any]:
 def _show_flags(story: ItemStory, rows: int) -> None:
     print_table(story.flags, _FLAGS, title="Flags", empty="It has not been flagged.")
     if story.evidence:
-        newest = story.evidence[::-1][:rows]
-        title = f"Evidence, {len(newest)} of {len(story.evidence)} findings, the newest first"
+        runs = _evidence_runs(story.evidence)
+        newest = runs[::-1][:rows]
+        found = counted(len(runs), "finding")
+        title = f"Evidence, {len(newest)} of {found}, the newest first"
         print_table(newest, _EVIDENCE, title=title)
     if story.decisions:
         shown = [
@@ -179,21 +189,35 @@ def _show_flags(story: ItemStory, rows: int) -> None:
         say(f"To decide: {decide}; what the flags mean in full: docs/flags.md.")
 
 
-def _leak(leak: dict[str, Any]) -> dict[str, Any]:
+def _evidence_runs(evidence: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join nights on which the same was found of the same reason; the newest night's is shown."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for row in evidence:
+        known = runs.setdefault(row["reason"], [])
+        same = known and all(known[-1][name] == row[name] for name in _SAME_FINDING)
+        since = known.pop()["since"] if same else row["night"]
+        known.append(row | {"since": since})
+    return sorted((row for known in runs.values() for row in known), key=itemgetter("night"))
+
+
+def _leak(leak: dict[str, Any], observed: ObservedProportions | None) -> dict[str, Any]:
     if leak["is_suspected"]:
         verdict = f"suspected since {leak['onset_day']}, alarm on {leak['alarm_day']}"
     else:
         verdict = "no suspicion" if leak["is_watched"] else "not watched yet: too little is known"
     if not (leak["is_suspected"] or leak["is_watched"]):
         return {"verdict": verdict}
-    delay = leak["delay_days"]
+    delay, since = leak["delay_days"], observed.since_onset if observed else None
     return {
         "verdict": verdict,
+        **({"answers": since.words} if since else {}),
         "log Λ": f"{leak['statistic']:.1f} of {_number(leak['threshold'])}",
-        "a leak would be found": "not in useful time"
-        if delay is None
-        else f"in {delay:.0f} nights",
+        **({} if leak["is_suspected"] else {"a leak would be found": _delay(delay)}),
     }
+
+
+def _delay(days: float | None) -> str:
+    return "not in useful time" if days is None else f"in {days:.0f} nights"
 
 
 def _exposure(levels: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """A command group that imports a command only when it is called, and ends errors in one line."""
 
 import importlib
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import IO, Any
 
 import click
@@ -33,7 +35,9 @@ class OneLineError(click.ClickException):
     """Ends the program with one line on stderr and the exit code of its class."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        # What files, databases and operators say may hold anything, escape sequences included.
+        plain = "".join(c if c.isprintable() else " " for c in message)
+        super().__init__(" ".join(plain.split()))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line."""
@@ -75,7 +79,17 @@ def usage_in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "calibrate"
         what = error.format_message().rstrip(".")
-        raise WrongInputError(f"error: {what}: see `{path} --help`") from error
+        raise WrongInputError(f"error: {what}: {_meant(error)}see `{path} --help`") from error
+
+
+def _meant(error: click.UsageError) -> str:
+    """Name the commands that a mistyped one resembles; empty where click has said so, or none."""
+    group = error.ctx.command if error.ctx else None
+    wrong = re.fullmatch(r"No such command '(.*)'\.", error.message)
+    if error.ctx is None or wrong is None or not isinstance(group, click.Group):
+        return ""
+    near = get_close_matches(wrong[1], group.list_commands(error.ctx), n=2)
+    return f"did you mean {' or '.join(near)}? Otherwise " if near else ""
 
 
 class LazyGroup(click.Group):

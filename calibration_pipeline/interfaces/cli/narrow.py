@@ -37,6 +37,12 @@ def fits(rows: Sequence[Sequence[str]], width: int, whole: Collection[int] = ())
     return sum(least) + _FRAME * len(rows[0]) + 1 <= width
 
 
+def fits_compact(rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether a table without frames, a blank between columns, shows every cell on one line."""
+    widest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(widest) + len(widest) - 1 <= width
+
+
 def is_code(heading: str, column: Sequence[str]) -> bool:
     """Whether a column holds ids, dates or numbers, which are no use broken into lines."""
     is_one_word = not any(" " in cell for cell in column)

@@ -18,6 +18,7 @@ from calibration_pipeline.interfaces.cli.console import (
     say,
 )
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.interfaces.cli.stale_nights import stale_summary
 from calibration_pipeline.records import PUBLISHED_NOTHING
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from calibration_pipeline.records import NightAcceptance
     from calibration_pipeline.store.history import NightOutcome
 
-DAY = click.DateTime(["%Y-%m-%d"])
 STEPS = 9
 """Assets of the chain, which is what the progress bar counts per night."""
 

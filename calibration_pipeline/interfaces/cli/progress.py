@@ -27,6 +27,9 @@ class Reporter(Protocol):
     def describe(self, description: str) -> None:
         """Say what is being done now."""
 
+    def reach(self, description: str, done: int, of: int) -> None:
+        """Say what is being done now, and how many of its own steps are done."""
+
 
 class BarReporter:
     """A bar on a terminal, shown by a timer: the first step may itself take a minute."""
@@ -35,7 +38,7 @@ class BarReporter:
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
+            *([] if total is None else [MofNCompleteColumn()]),
             TimeElapsedColumn(),
             console=Console(file=stream),
             transient=True,
@@ -53,6 +56,11 @@ class BarReporter:
         """Say what is being done now."""
         self._bar.update(self._task, description=description)
 
+    def reach(self, description: str, done: int, of: int) -> None:
+        """Say what is being done now, and how many of its own steps are done."""
+        told = f"{description}, {done:,} of {of:,}" if of > 1 else description
+        self._bar.update(self._task, description=told, completed=done, total=of)
+
     def close(self, *, succeeded: bool) -> None:
         """Take the bar away."""
         del succeeded
@@ -62,7 +70,7 @@ class BarReporter:
 
 
 class LineReporter:
-    """Plain lines for a pipe or a log."""
+    """Plain lines for a pipe or a log, the first by a timer: a step may itself take a minute."""
 
     def __init__(
         self,
@@ -79,6 +87,10 @@ class LineReporter:
         self._started = clock()
         self._next_line = self._started + DELAY_SECONDS
         self._has_spoken = False
+        self._speaking = threading.RLock()
+        self._timer = threading.Timer(DELAY_SECONDS, self._break_silence)
+        self._timer.daemon = True
+        self._timer.start()
 
     def advance(self, steps: int = 1) -> None:
         """Count steps that are done; print a line when one is due."""
@@ -90,18 +102,32 @@ class LineReporter:
         self._description = description
         self._speak_if_due()
 
+    def reach(self, description: str, done: int, of: int) -> None:
+        """Say what is being done now, and how many of its own steps are done."""
+        self._description, self._done, self._total = description, done, of
+        self._speak_if_due()
+
     def close(self, *, succeeded: bool) -> None:
         """End with a line where one was printed before."""
+        self._timer.cancel()
+        self._timer.join()
         if self._has_spoken:
             end = "done" if succeeded else "stopped"
             self._print(f"{self._count()}, {end} after {self._clock() - self._started:.0f} s")
 
     def _speak_if_due(self) -> None:
-        now = self._clock()
-        if now >= self._next_line:
-            self._next_line = now + PLAIN_INTERVAL_SECONDS
-            self._has_spoken = True
-            self._print(self._count())
+        with self._speaking:
+            now = self._clock()
+            if now >= self._next_line:
+                self._next_line = now + PLAIN_INTERVAL_SECONDS
+                self._has_spoken = True
+                self._print(self._count())
+
+    def _break_silence(self) -> None:
+        with self._speaking:
+            if not self._has_spoken:
+                self._has_spoken = True
+                self._print(self._count())
 
     def _count(self) -> str:
         if self._total is None:
@@ -126,7 +152,8 @@ def progress(description: str, total: int | None = None) -> Iterator[Reporter]:
     Yields
     ------
     Reporter
-        Call ``advance(steps)`` as steps are done, ``describe(text)`` when the work changes.
+        Call ``advance(steps)`` as steps are done, ``describe(text)`` when the work changes, or
+        ``reach(text, done, of)`` where each part of the work has steps of its own.
     """
     stream = sys.stderr
     reporter = (BarReporter if stream.isatty() else LineReporter)(description, total, stream)

@@ -14,6 +14,7 @@ import click
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.policy.answer_remarks import stays_in_windows
 from calibration_pipeline.policy.quarantine_reasons import QUARANTINE_REASONS, bad_rows, in_words
 from calibration_pipeline.policy.verdicts import too_many_bad_rows
@@ -30,7 +31,6 @@ _EXAMPLE = {
     "answered": "Answered",
     "result": "Result",
 }
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()

@@ -12,8 +12,15 @@ from zoneinfo import ZoneInfo
 import click
 
 from calibration_pipeline.interfaces.cli.bad_days import bad_days_of
-from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
+from calibration_pipeline.interfaces.cli.console import (
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
 from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
 from calibration_pipeline.policy.quarantine_reasons import in_words
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
     from calibration_pipeline.records import ItemKey
     from calibration_pipeline.store.readiness import CountedAnswers, CountedDays
 
-DAY = click.DateTime(["%Y-%m-%d"])
 NEVER = "never at this rate"
 
 
@@ -60,17 +66,19 @@ def readiness(day: datetime | None, since: datetime | None, rows: int, as_json: 
         from calibration_pipeline.store.readiness import count_answers
 
         policy, source = settings.policy, configured_source(keep=False)
-        found = count_answers(
-            database,
-            open_archive(settings.archive_place),
-            source,
-            timezone,
-            CountingRule(policy.absent_outcomes, policy.minimum_session_answers),
-            policy.window_days,
-            first_day=settings.first_day,
-            newest_day=newest,
-            since=since.date() if since else None,
-        )
+        with progress("Looking for answers") as reporter:
+            found = count_answers(
+                database,
+                open_archive(settings.archive_place),
+                source,
+                timezone,
+                CountingRule(policy.absent_outcomes, policy.minimum_session_answers),
+                policy.window_days,
+                first_day=settings.first_day,
+                newest_day=newest,
+                since=since.date() if since else None,
+                tell=reporter.reach,
+            )
         bad = bad_days_of(database, found.days.last, policy)
     for warning in source.warnings:
         say(warning)

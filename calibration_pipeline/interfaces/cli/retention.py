@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from calibration_pipeline.interfaces.cli.console import json_option
+from calibration_pipeline.interfaces.cli.console import json_option, progress
 from calibration_pipeline.interfaces.cli.database import configured_database
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.settings import load_settings
@@ -36,11 +36,12 @@ def retention(dry_run: bool, as_json: bool) -> None:
 
         archive = open_archive(settings.archive_place)
         before = retention_start(datetime.now(UTC), settings.retention_days, timezone)
-        if dry_run:
-            expired = find_expired(database, archive, before, timezone)
-        else:
-            with CalibrationLock(database, "calibrate retention") as lock:
-                expired = delete_expired(lock, archive, before, timezone)
+        with progress("Looking for what has expired") as reporter:
+            if dry_run:
+                expired = find_expired(database, archive, before, timezone, reporter.reach)
+            else:
+                with CalibrationLock(database, "calibrate retention") as lock:
+                    expired = delete_expired(lock, archive, before, timezone, reporter.reach)
     facts = {"deleted_before": before, "dry_run": dry_run, **asdict(expired)}
     title = "Would be deleted" if dry_run else "Deleted"
     print_facts(title, facts, as_json=as_json)

@@ -16,6 +16,7 @@ from calibration_pipeline.interfaces.cli.console import (
     print_table,
 )
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.settings import load_settings
 
@@ -43,7 +44,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.option("--night", type=click.DateTime(["%Y-%m-%d"]), help="Only the tries at this night.")
+@click.option("--night", type=DAY, help="Only the tries at this night.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Newest.")
 @json_option
 def list_command(night: datetime | None, limit: int, as_json: bool) -> None:

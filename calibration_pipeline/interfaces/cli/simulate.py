@@ -10,6 +10,7 @@ import click
 
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.console import json_option, progress, say
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.progress import Reporter
 from calibration_pipeline.irt.model import FREE_COORDINATES
@@ -45,7 +46,7 @@ _COUNT = click.IntRange(min=1)
 )
 @click.option(
     "--last-day",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Local day of the last sessions; the last one whose night is due if left out.",
 )
 @click.option(

@@ -16,6 +16,9 @@ class Silence:
     def describe(self, description: str) -> None:
         """Say what is being done now."""
 
+    def reach(self, description: str, done: int, of: int) -> None:
+        """Say what is being done now, and how many of its own steps are done."""
+
 
 @contextmanager
 def terminal_progress(description: str, total: int) -> Iterator[Reporter]:

@@ -34,7 +34,9 @@ def ui(port: int) -> None:
     require_free_port(LOOPBACK, port, "calibrate ui")
     with configured_database(check_revision=False):
         pass  # Dagster would answer a database that can't be reached with a traceback
-    click.echo(f"Dagster opens at http://{LOOPBACK}:{port} (Ctrl-C ends it)")
+    home = f"http://{LOOPBACK}:{port}"
+    click.echo(f"Dagster opens at {home} (Ctrl-C ends it)")
+    click.echo(f"The chain: {home}/asset-groups; a night's flags: {home}/assets/item_flags")
     sys.stdout.flush()
     # A launcher may have had these ignored, which a new program would inherit.
     for ending in (signal.SIGINT, signal.SIGTERM):

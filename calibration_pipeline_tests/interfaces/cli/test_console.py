@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
+from calibration_pipeline.interfaces.cli import console
 from calibration_pipeline.interfaces.cli.console import print_json, print_table
 
 ROWS = [
@@ -60,3 +61,21 @@ def test_json_takes_dates_and_numpy_values(capsys: pytest.CaptureFixture[str]) -
         "flag": True,
         "pair": [1, None],
     }
+
+
+@pytest.mark.parametrize(
+    ("width", "has_frames", "lines"), [(30, True, 5), (20, False, 2), (15, False, 3)]
+)
+def test_frames_go_first_and_columns_last(
+    width: int,
+    has_frames: bool,
+    lines: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(console, "output_width", lambda: width)
+    print_table([{"a": "item-0815", "b": "x", "c": 3}], {"a": "Item", "b": "Flag", "c": "z"})
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert ("┃" in printed[1]) == has_frames
+    assert len(printed) == lines
+    assert max(map(len, printed)) <= width

@@ -19,6 +19,8 @@ from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 def end(ending: str) -> None:
     if ending == "input":
         raise BadInputError("bank.csv has no column item_id:\n  add it")
+    if ending == "escape":
+        raise BadInputError("bank.csv, row 1: \x1b[2J\x07 is no number")
     if ending == "lock":
         raise LockHeldError("another calibration is running: wait for it")
     if ending == "interrupt":
@@ -50,6 +52,7 @@ def run(*arguments: str) -> Result:
     [
         ("well", 0, ""),
         ("input", 2, "error: bank.csv has no column item_id: add it\n"),
+        ("escape", 2, "error: bank.csv, row 1: [2J is no number\n"),
         ("lock", 1, "error: another calibration is running: wait for it\n"),
         ("interrupt", 130, "interrupted\n"),
     ],
@@ -120,3 +123,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         check=False,
     )
     assert ended.stderr == ""
+
+
+def test_a_mistyped_command_is_answered_with_the_one_that_was_meant() -> None:
+    result = CliRunner().invoke(main, ["itme", "x"])
+    assert result.exit_code == 2
+    assert "No such command 'itme'" in result.stderr
+    assert "did you mean item?" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    nested = CliRunner().invoke(main, ["db", "bakcup"])
+    assert "did you mean backup?" in nested.stderr
+    assert len(nested.stderr.splitlines()) == 1
+    assert "did you mean" not in CliRunner().invoke(main, ["zzzz"]).stderr

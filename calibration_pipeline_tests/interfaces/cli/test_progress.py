@@ -52,6 +52,38 @@ def test_work_without_a_known_end_counts_and_says_where_it_stopped() -> None:
     assert stream.getvalue() == "Writing: 7\nWriting: 7, stopped after 3 s\n"
 
 
+def test_each_part_of_the_work_has_steps_of_its_own() -> None:
+    clock, stream = Clock(), io.StringIO()
+    reporter = LineReporter("Restoring", None, stream, clock)
+    clock.now += 3
+    reporter.reach("Checking files", 4, 12)
+    clock.now += 6
+    reporter.reach("Restoring the tables", 0, 1)
+    reporter.close(succeeded=True)
+    assert stream.getvalue().splitlines() == [
+        "Checking files: 4 of 12",
+        "Restoring the tables: 0 of 1",
+        "Restoring the tables: 0 of 1, done after 9 s",
+    ]
+    bar = BarReporter("Restoring", None, terminal := Terminal())
+    bar._bar.start()
+    bar.reach("Checking files", 4, 12)
+    bar.close(succeeded=True)
+    assert "Checking files, 4 of 12" in terminal.getvalue()
+
+
+def test_a_line_appears_by_itself_once_one_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELAY_SECONDS", 0.05)
+    stream = io.StringIO()
+    reporter = LineReporter("Learning", 1, stream)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.02)  # as a long first step does: it tells nothing
+    assert stream.getvalue() == "Learning: 0 of 1\n"
+    reporter.close(succeeded=True)
+    assert stream.getvalue().splitlines()[-1].startswith("Learning: 0 of 1, done after")
+
+
 def test_a_bar_appears_by_itself_once_the_work_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DELAY_SECONDS", 0.05)
     stream = Terminal()

@@ -9,6 +9,7 @@ import click
 from calibration_pipeline.interfaces.cli.anchors.naming import resolved
 from calibration_pipeline.interfaces.cli.console import json_option, print_json, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.operator import operator_name
 
 
@@ -18,7 +19,7 @@ from calibration_pipeline.interfaces.cli.operator import operator_name
 @click.option(
     "--from",
     "start",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="First night that it is for.  [default: the next one to be calibrated]",
 )
 @json_option

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from calibration_pipeline.interfaces.cli.anchors.showing import candidate_row
-from calibration_pipeline.interfaces.cli.console import json_option, print_json, print_table, say
+from calibration_pipeline.interfaces.cli.console import (
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.interfaces.cli.operator import operator_name
 from calibration_pipeline.settings import load_settings
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Select from the newest accepted night up to this one.  [default: of all]",
 )
 @json_option
@@ -38,12 +45,14 @@ def select(as_of: datetime | None, as_json: bool) -> None:
     with configured_database() as database:
         from calibration_pipeline.orchestration.anchor_proposals import propose_anchors
 
-        found = propose_anchors(
-            database,
-            load_settings().policy,
-            proposed_by=operator_name(),
-            as_of=as_of.date() if as_of else None,
-        )
+        with progress("Selecting anchors") as reporter:
+            found = propose_anchors(
+                database,
+                load_settings().policy,
+                proposed_by=operator_name(),
+                as_of=as_of.date() if as_of else None,
+                tell=reporter.reach,
+            )
     number, proposal = found.anchor_set_id, found.proposal
     if as_json:
         items = [candidate_row(item) for item in proposal.candidates]

@@ -12,6 +12,7 @@ from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.interfaces.cli.completing import flag_reasons, item_ids
 from calibration_pipeline.interfaces.cli.console import say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.flags.reading import named_item
 from calibration_pipeline.interfaces.cli.operator import operator_name
 from calibration_pipeline.settings import load_settings
@@ -43,7 +44,7 @@ _flag = click.option(
 _from = click.option(
     "--from",
     "first_night",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="First night it holds for.  [default: the one after the newest]",
 )
 

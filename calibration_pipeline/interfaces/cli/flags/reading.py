@@ -35,8 +35,14 @@ def named_item(database: Database, name: str) -> ItemKey:
     if versions:
         return name, max(versions)
     item_id, _, version = name.rpartition("@")
-    if version.isdecimal() and int(version) in content_versions(database, item_id):
+    known = content_versions(database, item_id) if version.isdecimal() else ()
+    if known and int(version) in known:
         return item_id, int(version)
+    if known:
+        raise BadInputError(
+            f"{item_id} has no content version {version}: the bank has "
+            f"{', '.join(map(str, sorted(known)))}"
+        )
     near = near_names(database, item_id if version.isdecimal() else name)
     meant = f"did you mean {' or '.join(near)}? Otherwise " if near else ""
     raise BadInputError(

@@ -5,8 +5,9 @@ from datetime import datetime
 import click
 
 from calibration_pipeline.errors import ItemPriorError
-from calibration_pipeline.interfaces.cli.console import json_option, print_json, say
+from calibration_pipeline.interfaces.cli.console import json_option, print_json, progress, say
 from calibration_pipeline.interfaces.cli.database import configured_database
+from calibration_pipeline.interfaces.cli.days import DAY
 from calibration_pipeline.interfaces.cli.operator import operator_name
 from calibration_pipeline.interfaces.cli.priors.showing import document_of, print_fit
 from calibration_pipeline.settings import load_settings
@@ -15,7 +16,7 @@ from calibration_pipeline.settings import load_settings
 @click.command()
 @click.option(
     "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Learn from the newest accepted night up to this one.  [default: of all]",
 )
 @click.option("--dry-run", is_flag=True, help="Store nothing.")
@@ -33,14 +34,15 @@ def fit(as_of: datetime | None, dry_run: bool, as_json: bool) -> None:
         # Here, and not above: SciPy takes longer to import than `--help` may.
         from calibration_pipeline.orchestration.item_prior_fitting import fit_item_priors
 
-        say("Learning from calibrated items; this takes a minute for thousands of them.")
-        found = fit_item_priors(
-            database,
-            load_settings().policy,
-            fitted_by=operator_name(),
-            as_of=as_of.date() if as_of else None,
-            keep=not dry_run,
-        )
+        with progress("Reading calibrated items") as reporter:
+            found = fit_item_priors(
+                database,
+                load_settings().policy,
+                fitted_by=operator_name(),
+                as_of=as_of.date() if as_of else None,
+                keep=not dry_run,
+                tell=reporter.reach,
+            )
     document = document_of(found.fit)
     if as_json:
         print_json(document)
