@@ -155,7 +155,8 @@ class NativeView:
         # Three at once: one takes rows, one decodes them, and the caller does what it likes.
         interrupt = driver_connection(connection).cancel_safe
         copied = reading_ahead(copied_blocks(connection, first, last, slice_rows), interrupt)
-        with closing(reading_ahead(decoder.tables(copied), interrupt)) as tables:
+        # Both: an error of the decoder's would leave the first one waiting, its COPY open.
+        with closing(copied), closing(reading_ahead(decoder.tables(copied), interrupt)) as tables:
             yield from tables
         for setting in _READING:
             connection.execute(sa.text(f"RESET {setting.split()[2]}"))

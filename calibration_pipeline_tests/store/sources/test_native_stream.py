@@ -1,5 +1,6 @@
 """COPY statements of the native log: in blocks of any size, and ended by whatever may end them."""
 
+import threading
 import time
 from contextlib import closing
 from datetime import date, timedelta
@@ -106,11 +107,14 @@ def test_an_error_in_the_middle_of_a_copy_does_not_hold_the_connection(
         raise MemoryError("no room")
 
     monkeypatch.setattr(f"calibration_pipeline.store.sources.{stage}", fail)
-    monkeypatch.setattr(native_stream, "_LARGEST_SLICE", 0)  # several blocks of a COPY
+    # One COPY of many blocks, of which the first ones fill what may be read ahead.
+    monkeypatch.setattr(native_stream, "_LARGEST_SLICE", 0)
+    monkeypatch.setattr(native_stream, "_first_length", lambda *_: timedelta(days=2))
     with engine.connect() as connection:
         with pytest.raises(MemoryError) as raised:
-            list(NativeView(connection, UTC).stream_day(DAY, slice_rows=6))
+            list(NativeView(connection, UTC).stream_day(DAY, slice_rows=1))
         assert raised.tb is not None  # it keeps the frames of what was reading
+        assert "reading ahead" not in [thread.name for thread in threading.enumerate()]
         assert _is_usable(connection)
 
 
