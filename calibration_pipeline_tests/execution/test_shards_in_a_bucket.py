@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration_pipeline.errors import ArchiveUnavailableError, ArchiveWriteError, EngineUnavailableError
+from calibration_pipeline.errors import (
+    ArchiveUnavailableError,
+    ArchiveWriteError,
+    EngineUnavailableError,
+)
 from calibration_pipeline.irt import responses
 from calibration_pipeline.irt.configuration import EMConfiguration
 from calibration_pipeline.irt.expectation import expect
