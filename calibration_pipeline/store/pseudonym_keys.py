@@ -17,8 +17,9 @@ from calibration_pipeline.store.pseudonyms import (
     pseudonym_key,
     pseudonyms_of,
 )
-from calibration_pipeline.store.tables import candidate_map, pseudonym_keys
+from calibration_pipeline.store.tables import candidate_map, pseudonym_keys, suppressions
 
+_PIPELINE = "the pipeline"
 _COMPARED = 100
 """Links to people that a key is tried on where none is on record: a database of before there was
 a record. One that fits is enough: others may stem from a key that was given up since."""
@@ -47,7 +48,7 @@ def known_key(chosen: str | None, home: Path, engine: sa.Engine, *, keep: bool =
         may_be_first = (
             _fits_the_map(connection, key) if in_use is None else not has_pseudonyms(connection)
         )
-    record = ("the pipeline", "no other was in use")
+    record = (_PIPELINE, "no other was in use")
     if not may_be_first or (keep and not _record(engine, number + 1, key, *record)):
         raise BadInputError(
             "the pseudonym key isn't the one that this database's pseudonyms were made with: "
@@ -72,6 +73,22 @@ def accept_key(engine: sa.Engine, key: bytes, *, accepted_by: str, reason: str) 
         raise BadInputError("the pseudonym key that is set is in use already: nothing was done")
     if not _record(engine, number + 1, key, accepted_by, reason):
         raise BadInputError("another key has just been accepted: nothing was done; look who did")
+
+
+def may_have_forgotten_others(connection: sa.Connection) -> bool:
+    """Tell whether people were forgotten under a key that has been given up since.
+
+    Whether an id is one of theirs can't be found out.
+    """
+    newest = (
+        sa.select(pseudonym_keys.c.recorded_at, pseudonym_keys.c.accepted_by)
+        .order_by(pseudonym_keys.c.ordinal.desc())
+        .limit(1)
+        .subquery()
+    )
+    is_older = suppressions.c.recorded_at < newest.c.recorded_at
+    found = sa.exists().where(is_older, newest.c.accepted_by != _PIPELINE)
+    return bool(connection.scalar(sa.select(found)))
 
 
 def _record(engine: sa.Engine, number: int, key: bytes, accepted_by: str, reason: str) -> bool:

@@ -165,6 +165,23 @@ def test_another_key_stops_forgetting_until_it_is_accepted(
     assert count(engine, response_log) == 6
 
 
+def test_whoever_was_erased_under_a_key_that_is_lost_is_kept_out_again(
+    on_database: Calibrate, home: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is kept under the id by then, so that it can't be told from a wrong one."""
+    assert from_stdin("bob", "--erase").exit_code == 0
+    assert from_stdin("nobody", "--erase").exit_code == 1
+    key = "another key, and a long one"
+    monkeypatch.setenv("CALIBRATION_PSEUDONYM_KEY", key)
+    assert on_database("db", "accept-key", "--reason", "the old one is lost").exit_code == 0
+    repeated = from_stdin("bob", "--erase")
+    assert repeated.exit_code == 0, repeated.output
+    log_people(engine, after(2), "ann", "bob")
+    archive = Archive(home / "archive")
+    extracted = extract_day(engine, archive, after(2), ZURICH, key.encode())
+    assert extracted.session_count == 1
+
+
 def test_where_no_key_is_set_none_is_accepted(
     on_database: Calibrate, tmp_path: Path, engine: sa.Engine
 ) -> None:
