@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from calibration_pipeline.errors import EngineError
+from calibration_pipeline.errors import CalibrationError, EngineError
 from calibration_pipeline.execution.versions import PACKAGES, differences
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def connect(address: str, seconds: float) -> "Client":
     Raises
     ------
     EngineError
-        Scheduler or workers have other versions installed than this process.
+        Scheduler or workers have other versions installed than this process; or what answers is no
+        scheduler; or there are no certificates for ``tls://``.
     OSError, TimeoutError
         The scheduler can't be reached, or doesn't answer.
     """
@@ -46,7 +47,7 @@ def connect(address: str, seconds: float) -> "Client":
     try:
         n_workers = _asked(address, patience, _compare_versions)
     except TimeoutError:
-        raise ConnectionError("the scheduler takes the connection, and doesn't answer") from None
+        raise ConnectionError("the scheduler doesn't answer") from None
     client = Client(
         address,
         timeout=patience,
@@ -75,16 +76,43 @@ def why_no_answer(address: str) -> str:
 
 
 def _asked(address: str, seconds: float, ask: "Callable[[Any], Awaitable[_Answer]]") -> _Answer:
+    arguments = _connection_arguments(address)
+
     async def answer() -> _Answer:
         from distributed.core import rpc
-        from distributed.security import Security
 
-        arguments = Security().get_connection_args("client")
-        async with asyncio.timeout(seconds):
-            async with rpc(address, timeout=seconds, connection_args=arguments) as scheduler:
-                return await ask(scheduler)
+        try:
+            async with asyncio.timeout(seconds):
+                async with rpc(address, timeout=seconds, connection_args=arguments) as scheduler:
+                    return await ask(scheduler)
+        except (CalibrationError, OSError, TimeoutError):
+            raise
+        # Dask takes the first bytes of whatever answers for the length of a message, and the rest
+        # as it comes: for want of memory, or in errors of any kind.
+        except Exception as error:
+            raise EngineError(
+                f"what answers at {address} is no Dask scheduler, or one of another version "
+                f"({type(error).__name__}): correct CALIBRATION_DASK_SCHEDULER"
+            ) from error
 
     return asyncio.run(answer())
+
+
+def _connection_arguments(address: str) -> dict[str, Any]:
+    from distributed.security import Security
+
+    try:
+        arguments: dict[str, Any] = Security().get_connection_args("client")
+        is_lacking = address.startswith("tls://") and arguments["ssl_context"] is None
+        reason = "none are set"
+    except OSError as error:
+        is_lacking, reason = True, error.strerror or type(error).__name__
+    if is_lacking:
+        raise EngineError(
+            f"{address} needs certificates that Dask can read ({reason}): set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE and DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"
+        )
+    return arguments
 
 
 async def _compare_versions(scheduler: Any) -> int:

@@ -11,11 +11,6 @@ class ShardStore(Protocol):
     """Files that this process writes, workers read, and nobody needs after the fit."""
 
     @property
-    def shown(self) -> str:
-        """The place, for messages; it holds no secret."""
-        ...
-
-    @property
     def read(self) -> Read:
         """What workers read with."""
         ...

@@ -23,6 +23,7 @@ from calibration_pipeline.store.erasure import (
     erase_from_archive,
 )
 from calibration_pipeline.store.lock import CalibrationLock
+from calibration_pipeline.store.pseudonym_keys import may_have_forgotten_others
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.sources.base import ResponseSource
 from calibration_pipeline.store.sources.native import NATIVE
@@ -107,7 +108,8 @@ class Forgetting:
         Raises
         ------
         UnknownCandidateError
-            Nothing is kept under that id, and nothing was written.
+            Nothing is kept under that id, and nothing was written. Not so where people were
+            forgotten under a key that is lost: it may be one of them, who is kept out from now on.
         LockHeldError
             A night is running.
         DiskFullError, ArchiveWriteError
@@ -158,7 +160,7 @@ class Forgetting:
         # its turn taken and the lock lost, so that waiting for the turn behind it would be mutual.
         with lock.begin() as connection:
             pseudonyms, ids = people(connection)
-            known = _is_known(connection, pseudonyms, ids)
+            known = _is_known(connection, pseudonyms, ids) or may_have_forgotten_others(connection)
             done = self._remove(connection, pseudonyms, ids, erase=erase)
             if must_be_known and not known and not done.archived_days:
                 raise UnknownCandidateError(

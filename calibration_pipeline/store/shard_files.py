@@ -33,11 +33,6 @@ class ShardFiles:
     def __init__(self, archive: str) -> None:
         self._archive = archive
 
-    @property
-    def shown(self) -> str:
-        """The place, for messages."""
-        return f"{self._archive}/{FOLDER}"
-
     @cached_property
     def _location(self) -> ArchiveLocation:
         return open_archive(self._archive).location

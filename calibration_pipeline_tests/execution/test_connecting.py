@@ -4,6 +4,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -11,6 +12,8 @@ from calibration_pipeline.errors import EngineError, EngineUnavailableError
 from calibration_pipeline.store.shard_files import ShardFiles
 
 pytest.importorskip("distributed")
+
+import dask
 
 from calibration_pipeline.execution.connecting import why_no_answer
 from calibration_pipeline.execution.dask_engine import DaskEngine
@@ -28,6 +31,37 @@ def test_a_scheduler_that_takes_the_connection_and_says_nothing_is_one_line(tmp_
                 engine.facts()
             assert time.monotonic() - started < 10.0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x10" + bytes(7) + b"x" * 16])
+def test_a_server_that_is_no_scheduler_is_one_line(tmp_path, greeting):
+    """Its first eight bytes are taken for a length, of exbibytes or of a message."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=_greet_one, args=(server, greeting), daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        engine = DaskEngine(address, ShardFiles(str(tmp_path)), TIMEOUT)
+        with engine, pytest.raises(EngineError, match=r"is no Dask scheduler.* correct CALIB"):
+            engine.facts()
+
+
+def _greet_one(server: socket.socket, greeting: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(greeting)
+        while connection.recv(2**16):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"), [(None, "none are set"), ("missing.pem", "No such file")]
+)
+def test_a_tls_address_without_certificates_is_one_line(tmp_path, file, reason):
+    path = file and str(tmp_path / file)
+    settings = {f"distributed.comm.tls.{name}": path for name in ("ca-file", "client.cert")}
+    engine = DaskEngine("tls://127.0.0.1:1", ShardFiles(str(tmp_path)), TIMEOUT)
+    refused = pytest.raises(EngineError, match=rf"needs certificates .*{reason}.*__CA_FILE and")
+    with dask.config.set(settings), engine, refused:
+        engine.facts()
 
 
 @pytest.fixture

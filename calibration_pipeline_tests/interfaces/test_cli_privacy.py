@@ -14,7 +14,7 @@ from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import extract_day
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import load_or_create_key
-from calibration_pipeline.store.tables import candidate_map, response_log
+from calibration_pipeline.store.tables import candidate_map, pseudonym_keys, response_log
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
 from calibration_pipeline_tests.store.answers import ZURICH
 from calibration_pipeline_tests.store.privacy import accept_night, count, log_people
@@ -163,3 +163,30 @@ def test_another_key_stops_forgetting_until_it_is_accepted(
     # Both pseudonyms of whoever is still in the map are found (docs/personal-data.md).
     assert from_stdin("bob", "--erase").exit_code == 0
     assert count(engine, response_log) == 6
+
+
+def test_whoever_was_erased_under_a_key_that_is_lost_is_kept_out_again(
+    on_database: Calibrate, home: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is kept under the id by then, so that it can't be told from a wrong one."""
+    assert from_stdin("bob", "--erase").exit_code == 0
+    assert from_stdin("nobody", "--erase").exit_code == 1
+    key = "another key, and a long one"
+    monkeypatch.setenv("CALIBRATION_PSEUDONYM_KEY", key)
+    assert on_database("db", "accept-key", "--reason", "the old one is lost").exit_code == 0
+    repeated = from_stdin("bob", "--erase")
+    assert repeated.exit_code == 0, repeated.output
+    log_people(engine, after(2), "ann", "bob")
+    archive = Archive(home / "archive")
+    extracted = extract_day(engine, archive, after(2), ZURICH, key.encode())
+    assert extracted.session_count == 1
+
+
+def test_where_no_key_is_set_none_is_accepted(
+    on_database: Calibrate, tmp_path: Path, engine: sa.Engine
+) -> None:
+    """One that is made up for the moment would be on record, and nobody would have it."""
+    refused = on_database("db", "accept-key", "--reason", "lost")
+    assert refused.exit_code == 2
+    assert "there is no pseudonym key" in refused.output
+    assert count(engine, pseudonym_keys) == 0

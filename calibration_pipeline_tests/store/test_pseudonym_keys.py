@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from calibration_pipeline.errors import BadInputError
+from calibration_pipeline.errors import BadInputError, LockHeldError
+from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonym_keys import accept_key, fingerprint, known_key
 from calibration_pipeline.store.pseudonyms import pseudonyms_of
 from calibration_pipeline.store.tables import candidate_map, pseudonym_keys
@@ -66,6 +67,20 @@ def test_before_the_first_pseudonym_a_key_can_be_replaced(
     assert known_key(None, tmp_path / "second home", engine) == again
     with pytest.raises(BadInputError, match=REFUSED):
         known_key(None, tmp_path / "first home", engine)
+
+
+def test_while_somebody_may_be_making_pseudonyms_no_key_takes_anothers_place(
+    engine: sa.Engine, tmp_path: Path
+) -> None:
+    """A first night has recorded its key, and not yet its first day."""
+    known_key(OWN, tmp_path, engine)
+    with CalibrationLock(engine, "a first night"):
+        with pytest.raises(LockHeldError, match="a first night"):
+            known_key(OTHER, tmp_path, engine)
+        with pytest.raises(LockHeldError, match="a first night"):
+            accept_key(engine, OTHER.encode(), accepted_by="operator", reason="lost")
+        assert known_key(OWN, tmp_path, engine) == OWN.encode()
+    assert known_key(OTHER, tmp_path, engine) == OTHER.encode()
 
 
 @pytest.mark.parametrize("keep", [True, False])

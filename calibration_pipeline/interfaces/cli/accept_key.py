@@ -27,6 +27,12 @@ def accept_key(reason: str) -> None:
     with configured_database(create=False) as database:
         secret = settings.pseudonym_key
         chosen = None if secret is None else secret.get_secret_value()
+        path = settings.home / pseudonyms.KEY_FILE
+        if not chosen and not path.exists():
+            raise BadInputError(
+                f"there is no pseudonym key {path} to accept: choose a new one, and set "
+                "CALIBRATION_PSEUDONYM_KEY (docs/personal-data.md); nothing was done"
+            )
         key = pseudonyms.pseudonym_key(chosen, settings.home, database, keep=False)
         pseudonym_keys.accept_key(database, key, accepted_by=operator_name(), reason=reason.strip())
     say("The key that is set now is in use. Repeat `calibrate forget` for whoever was erased.")
