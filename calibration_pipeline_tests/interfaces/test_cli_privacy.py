@@ -14,7 +14,7 @@ from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import extract_day
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.pseudonyms import load_or_create_key
-from calibration_pipeline.store.tables import candidate_map, response_log
+from calibration_pipeline.store.tables import candidate_map, pseudonym_keys, response_log
 from calibration_pipeline_tests.interfaces.conftest import Calibrate
 from calibration_pipeline_tests.store.answers import ZURICH
 from calibration_pipeline_tests.store.privacy import accept_night, count, log_people
@@ -174,3 +174,10 @@ def test_another_key_stops_forgetting_until_it_is_accepted(
     # Both pseudonyms of whoever is still in the map are found (docs/personal-data.md).
     assert from_stdin("bob", "--erase").exit_code == 0
     assert count(engine, response_log) == 6
+
+
+def test_where_there_is_no_key_none_is_accepted(on_database: Calibrate, engine: sa.Engine) -> None:
+    refused = on_database("db", "accept-key", "--reason", "the key is lost")
+    assert refused.exit_code == 2
+    assert "no pseudonym key is set" in refused.stderr
+    assert count(engine, pseudonym_keys) == 0

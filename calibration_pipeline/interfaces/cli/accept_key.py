@@ -27,6 +27,12 @@ def accept_key(reason: str) -> None:
     with configured_database(create=False) as database:
         secret = settings.pseudonym_key
         chosen = None if secret is None else secret.get_secret_value()
+        if not chosen and not (settings.home / pseudonyms.KEY_FILE).exists():
+            # Where nobody is known yet a key is made up, to be forgotten at once.
+            raise BadInputError(
+                "no pseudonym key is set, so there is none to accept: set "
+                "CALIBRATION_PSEUDONYM_KEY to the new one, and repeat the command"
+            )
         key = pseudonyms.pseudonym_key(chosen, settings.home, database, keep=False)
         pseudonym_keys.accept_key(database, key, accepted_by=operator_name(), reason=reason.strip())
     say("The key that is set now is in use. Repeat `calibrate forget` for whoever was erased.")
