@@ -175,14 +175,13 @@ def _links(links: "tuple[ScaleLink, ...]") -> list[dict[str, Any]]:
 
 def _left_out(link: "ScaleLink") -> str:
     """How many anchors the link did without, and the commonest kind of reason."""
-    kinds = Counter(
-        reason.partition(":")[0] if ":" in reason else "with few answers in the window"
-        for reason in link.anchors_left_out.values()
-    )
+    from calibration_pipeline.policy.link_reasons import kind_of
+
+    kinds = Counter(map(kind_of, link.anchors_left_out.values()))
     if not kinds:
         return "none left out"
     (kind, count), *_ = kinds.most_common(1)
-    return f"{len(link.anchors_left_out)} left out ({count} {kind})"
+    return f"{len(link.anchors_left_out)} left out ({kind}: {count})"
 
 
 def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -> None:
