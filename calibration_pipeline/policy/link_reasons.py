@@ -42,5 +42,5 @@ def why_rejected(link: EstimatedLink, position: int, rejection: Rejection) -> st
 
 
 def kind_of(reason: str) -> str:
-    """Give the kind of a reason; one that begins with a number states how few answers there were."""
+    """Give the kind of a reason; one that begins with a number says how few answers there are."""
     return TOO_FEW if reason[:1].isdigit() else reason.partition(":")[0]
