@@ -1,6 +1,7 @@
 """The documentation and the code say the same."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic_core import PydanticUndefined
 
+from benchmarks.report import render
 from calibration_pipeline.alert_configuration import AlertConfiguration
 from calibration_pipeline.api_configuration import ApiConfiguration
 from calibration_pipeline.interfaces.cli import COMMANDS
@@ -87,6 +89,24 @@ def test_pages_named_in_the_code_exist(source: Path) -> None:
         found = list(ROOT.glob(f"docs/{target}*"))
         assert found, f"docs/{target} does not exist"
         assert not heading or f"# {heading}\n" in found[0].read_text(), f'no heading "{heading}"'
+
+
+def test_the_readme_lists_every_folder_of_code_and_pages() -> None:
+    listed = set(re.findall(r"^\| `([\w/]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    packages = {_name(path.parent) for path in ROOT.glob("calibration_pipeline/*/__init__.py")}
+    others = {"calibration_pipeline_tests", "benchmarks", "studies", "deploy", "docs"}
+    assert listed == packages | others
+
+
+def test_the_index_of_pages_lists_all_of_them() -> None:
+    folder = ROOT / "docs"
+    listed = {target for target, _ in LINK.findall((folder / "README.md").read_text())}
+    assert {path.name for path in folder.glob("*.md")} - {"README.md"} <= listed
+
+
+def test_the_page_of_benchmarks_says_what_its_figures_say() -> None:
+    figures = json.loads((ROOT / "docs" / "benchmarks.json").read_text())
+    assert (ROOT / "docs" / "benchmarks.md").read_text() == render(figures)
 
 
 def test_every_decision_is_listed() -> None:

@@ -15,7 +15,7 @@ class Alert:
     Attributes
     ----------
     kind
-        'run failed', 'night overdue', 'version too old' or 'test'.
+        'run failed', 'night overdue', 'version too old', 'database unavailable' or 'test'.
     text
         What is wrong and what to do, for people. Neither secrets nor candidates belong in it.
     url

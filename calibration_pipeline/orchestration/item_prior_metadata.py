@@ -3,17 +3,20 @@
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from calibration_pipeline.orchestration.item_prior_fitting import NewItemPriors
-from calibration_pipeline.orchestration.metadata import Metadata, table
+from calibration_pipeline.orchestration.metadata import ROWS, Metadata, item_name, table
 from calibration_pipeline.policy.item_priors import COORDINATES
-from calibration_pipeline.records import ScaleItemPriors
+from calibration_pipeline.records import FloatArray, ScaleItemPriors
+from calibration_pipeline.reports.inline_charts import histogram
 
 
 def of_item_priors(found: NewItemPriors) -> Metadata:
     """A fit: its verdict, its diagnostics and what it learned."""
     fit = found.fit
     shown: dict[str, Any] = {
+        "dagster/row_count": sum(len(scale.keys) for scale in fit.scales),
         "number": fit.number if fit.number is not None else "not stored",
         "new version": found.is_new,
         "accepted": fit.is_accepted,
@@ -32,6 +35,10 @@ def of_item_priors(found: NewItemPriors) -> Metadata:
             f"{scale.scale}: families": facts["families"],
             f"{scale.scale}: authors": _authors(facts),
             f"{scale.scale}: coordinates": dg.MetadataValue.md(_coordinates(scale)),
+            f"{scale.scale}: items to look at": dg.MetadataValue.md(_widest(scale)),
+            f"plot: {scale.scale}, standard deviation of b": dg.MetadataValue.md(
+                histogram(_spread(scale), "what the prior leaves open of the difficulty", 2)
+            ),
         }
     return shown
 
@@ -62,6 +69,22 @@ def _coordinates(scale: ScaleItemPriors) -> str:
         "covered", "judged by", "new ones covered", "judged by",
     )  # fmt: skip
     return table(heads, rows)
+
+
+def _spread(scale: ScaleItemPriors) -> FloatArray:
+    """Standard deviation of each item's difficulty under its prior, ``(n_items,)``."""
+    return np.asarray(np.sqrt(scale.covariance[:, 1, 1]))
+
+
+def _widest(scale: ScaleItemPriors) -> str:
+    """The new items of which least is known beforehand: they need most answers."""
+    spread, new = _spread(scale), np.flatnonzero(~scale.teaches)
+    widest = new[np.argsort(-spread[new], kind="stable")][:ROWS]
+    rows = [
+        (item_name(scale.keys[j]), f"{scale.mean[j, 1]:+.2f}", f"{spread[j]:.2f}")
+        for j in widest.tolist()
+    ]
+    return table(("item", "b expected", "sd"), rows)
 
 
 def _share(value: float | None) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from calibration_pipeline.orchestration.metadata import ROWS, Metadata, item_name, table
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.link_reasons import TOO_FEW, kind_of
 from calibration_pipeline.policy.publication import eligible_items
 from calibration_pipeline.records import CalibrationState, ItemKey, ScaleLink, SnapshotItem
 
@@ -50,7 +51,7 @@ def of_left_out(links: Sequence[ScaleLink]) -> Metadata:
     """Anchors that did not hold still; those with too few answers come last."""
     left_out = [(why, name, link.scale) for link in links
                 for name, why in link.anchors_left_out.items()]  # fmt: skip
-    left_out.sort(key=lambda found: (found[0][:1].isdigit(), found[1]))
+    left_out.sort(key=lambda found: (kind_of(found[0]) == TOO_FEW, found[1]))
     cells = [(name, scale, why) for why, name, scale in left_out[:ROWS]]
     return {
         "anchors to look at": dg.MetadataValue.md(table(("anchor", "scale", "left out"), cells))

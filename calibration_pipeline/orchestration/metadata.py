@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 
 from calibration_pipeline.policy.configuration import CalibrationConfiguration
+from calibration_pipeline.policy.link_reasons import kind_of
 from calibration_pipeline.policy.publication import eligible_items
 from calibration_pipeline.records import (
     AuditFinding,
@@ -140,9 +141,7 @@ def of_links(links: Sequence[ScaleLink]) -> Metadata:
     """Linking constants, and which anchors were left out."""
     first = links[0] if links else None
     left_out = Counter(
-        "too few answers" if reason[0].isdigit() else reason.partition(":")[0]
-        for link in links
-        for reason in link.anchors_left_out.values()
+        kind_of(reason) for link in links for reason in link.anchors_left_out.values()
     )
     return {
         "dagster/row_count": len(links),

@@ -6,6 +6,8 @@ from calibration_pipeline.irt.linking_estimates import EstimatedLink
 from calibration_pipeline.irt.robust_linking import Rejection
 from calibration_pipeline.records import ItemKey
 
+TOO_FEW = "too few answers"
+
 
 def item_name(key: ItemKey) -> str:
     """Name an item as reasons are stored by."""
@@ -37,3 +39,8 @@ def why_rejected(link: EstimatedLink, position: int, rejection: Rejection) -> st
     if abs(harder) > rejection.largest_difference:
         return f"difficulty far off: {harder:+.2f} (z {z:+.1f})"
     return f"at the limit: difficulty {harder:+.2f} (z {z:+.1f})"
+
+
+def kind_of(reason: str) -> str:
+    """Give the kind of a reason; one that begins with a number says how few answers there are."""
+    return TOO_FEW if reason[:1].isdigit() else reason.partition(":")[0]

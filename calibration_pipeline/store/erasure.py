@@ -27,6 +27,7 @@ from calibration_pipeline.store.archive_format import (
 )
 from calibration_pipeline.store.deletions import IS_DELETED, record_deletions, recorded_files
 from calibration_pipeline.store.tables import archive_revisions
+from calibration_pipeline.store.telling import Tell, tell_nobody, told
 
 _ORDINALS = ("session_ordinal", "candidate_ordinal")
 
@@ -52,7 +53,10 @@ class ErasedAnswers:
 
 
 def erase_from_archive(
-    connection: sa.Connection, archive: Archive, pseudonyms: Collection[bytes]
+    connection: sa.Connection,
+    archive: Archive,
+    pseudonyms: Collection[bytes],
+    tell: Tell = tell_nobody,
 ) -> ErasedAnswers:
     """Write revisions without some candidates, and record those that they replace as deleted.
 
@@ -63,6 +67,8 @@ def erase_from_archive(
     ----------
     connection
         In a transaction that keeps extractions out.
+    tell
+        Told how many days have been looked through.
 
     Raises
     ------
@@ -75,8 +81,9 @@ def erase_from_archive(
     r = archive_revisions.c
     query = sa.select(archive_revisions).where(~IS_DELETED).order_by(r.day, r.revision)
     found = ErasedAnswers()
-    for day, group in groupby(connection.execute(query).all(), key=lambda row: row.day):
-        rows = list(group)
+    by_day = groupby(connection.execute(query).all(), key=lambda row: row.day)
+    days = [(day, list(group)) for day, group in by_day]
+    for day, rows in told(tell, "Looking through archived days", days):
         holding = {row.revision for row in rows if _holds(archive, row, wanted)}
         if holding:
             sessions, answers = _replace(connection, archive, rows, holding, wanted)

@@ -34,6 +34,7 @@ from calibration_pipeline.store.tables import (
     privacy_acts,
     response_log,
 )
+from calibration_pipeline.store.telling import Tell, tell_nobody
 from calibration_pipeline.store.value_lists import is_among
 
 
@@ -85,6 +86,8 @@ class Forgetting:
         Where the answers come from. Nothing is deleted there, unless it is the store's own log.
     scratch
         Where extractions that were killed have left their rows; None where there are none.
+    tell
+        Told what is being looked through or deleted.
     """
 
     database: Database
@@ -94,6 +97,7 @@ class Forgetting:
     decided_by: str
     source: ResponseSource = NATIVE
     scratch: Path | None = None
+    tell: Tell = tell_nobody
 
     def forget(self, candidate_id: str, *, erase: bool) -> Forgotten:
         """Forget one candidate, or erase all that is kept of one.
@@ -158,6 +162,7 @@ class Forgetting:
     ) -> Forgotten:
         # The fence alone keeps extractions out: each passes it in its own transaction, maybe with
         # its turn taken and the lock lost, so that waiting for the turn behind it would be mutual.
+        self.tell("Looking for the answers", 0, 1)
         with lock.begin() as connection:
             pseudonyms, ids = people(connection)
             known = _is_known(connection, pseudonyms, ids) or may_have_forgotten_others(connection)
@@ -176,12 +181,14 @@ class Forgetting:
                 )
             # Before the commit: an act that is in the database alone would be lost by a restore.
             suppression.remember(self.remembered, pseudonyms, erase=erase)
+        self.tell("Deleting files", 0, 1)
         with lock.begin() as connection:
             finish_deletions(connection, self.archive)
             if erase and pseudonyms:
                 delete_leftovers(connection, self.archive, pseudonyms)
             self._clear_scratch()
         if any(asdict(done).values()):
+            self.tell("Clearing deleted rows away", 0, 1)
             _vacuum(self.database, [candidate_map, candidate_abilities, response_log])
         return done
 
@@ -212,7 +219,7 @@ class Forgetting:
         is_their_answer = is_among(response_log.c.candidate_id, ids)
         archived = ErasedAnswers()
         if erase and pseudonyms:
-            archived = erase_from_archive(connection, self.archive, pseudonyms)
+            archived = erase_from_archive(connection, self.archive, pseudonyms, self.tell)
         as_extracted = revisions.days_as_extracted(connection, self.source, archived.days)
         removed = Forgotten(
             candidates=suppression.suppress(connection, pseudonyms, erase=erase),

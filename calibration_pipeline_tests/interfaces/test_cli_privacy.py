@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.interfaces.cli import main, progress
 from calibration_pipeline.store.archive import Archive
 from calibration_pipeline.store.bank import import_bank
 from calibration_pipeline.store.extraction import extract_day
@@ -59,6 +59,17 @@ def test_forgetting_prints_counts_and_never_the_id(
     again = from_stdin("bob\n", "--erase")
     assert again.exit_code == 0
     assert "Erased already" in again.stdout
+
+
+def test_erasing_says_how_far_it_is_and_never_of_whom(
+    on_database: Calibrate, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL_SECONDS", 0.0)
+    for arguments in (("-", "--erase"), ("--reapply",)):
+        result = CliRunner().invoke(main, ["forget", *arguments], input="bob\n")
+        assert "Looking through archived days: 1 of 2" in result.stderr
+        assert "bob" not in result.output
 
 
 def test_somebody_unknown_ends_in_one_line(on_database: Calibrate, home: Path) -> None:

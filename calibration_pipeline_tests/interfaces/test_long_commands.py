@@ -20,7 +20,7 @@ __all__ = ["calibrated", "loaded_template", "on_programme"]
         ("readiness", "Looking for answers: 0"),
         ("item ITEM", "Reading the window, by day: 0 of "),
         ("anchors select", "Judging every item: 1 of 3"),
-        ("priors fit --dry-run", "Reading calibrated items: 0"),
+        ("priors fit --dry-run", "Learning from calibrated items: 0"),
         ("retention --dry-run", "Looking for what has expired: 0"),
     ],
 )

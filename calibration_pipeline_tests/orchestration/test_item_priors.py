@@ -110,6 +110,9 @@ def test_the_job_stores_a_fit_with_its_diagnostics_and_a_check(calibrated_copy: 
     assert shown["night"] == str(LAST)
     assert shown["main: effective draws"] > 0.0
     assert "logit guessing" in shown["main: coordinates"]
+    assert shown["dagster/row_count"] == 150
+    assert len(shown["main: items to look at"].splitlines()) == 2 + 10
+    assert "data:image/svg+xml" in shown["plot: main, standard deviation of b"]
     assert calibrated_copy.scalar("SELECT count(*) FROM calibration.item_prior_items") == 150
 
 

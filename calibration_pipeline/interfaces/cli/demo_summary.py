@@ -61,7 +61,7 @@ def _print_faults(plan: "SimulationPlan", reviews: "tuple[FlagReview, ...]") -> 
 
     pool = simulate_programme(plan).pool
     found: dict[str, list[FlagReview]] = {}
-    for review in filter(is_open, reviews):
+    for review in reviews:
         found.setdefault(review.episode.key[0], []).append(review)
     known = f"known to {plan.leak_share:.0%} of candidates from {plan.leaked_from} on"
     faults = [
@@ -75,7 +75,7 @@ def _print_faults(plan: "SimulationPlan", reviews: "tuple[FlagReview, ...]") -> 
         {"item": item, "fault": fault, "flags": _flagged(found.pop(item, []))}
         for item, fault in faults
     ]
-    others = sum(map(len, found.values()))
+    others = sum(is_open(review) for kept in found.values() for review in kept)
     print_table(
         rows,
         {"item": "Item", "fault": "What is wrong with it", "flags": "Flagged, and since when"},
@@ -83,15 +83,19 @@ def _print_faults(plan: "SimulationPlan", reviews: "tuple[FlagReview, ...]") -> 
         empty="The simulator hid no fault in this pool.",
     )
     if others:
-        click.echo(
-            f"Other open flags: {others}, all false alarms: nothing is wrong with their items.\n"
-        )
+        what = "a false alarm" if others == 1 else "all false alarms"
+        items = "its item" if others == 1 else "their items"
+        click.echo(f"Other open flags: {others}, {what}: nothing is wrong with {items}.\n")
 
 
 def _flagged(reviews: "list[FlagReview]") -> str:
+    """Name a fault's flags; one that waits for nobody any more has found it all the same."""
+    from calibration_pipeline.policy.flag_reviews import OPEN
+
     return (
         "; ".join(
             f"{review.episode.reason.replace('_', ' ')}, {review.episode.opened_on}"
+            + ("" if review.status == OPEN else f" ({review.status})")
             for review in reviews
         )
         or "not yet"
@@ -175,14 +179,13 @@ def _links(links: "tuple[ScaleLink, ...]") -> list[dict[str, Any]]:
 
 def _left_out(link: "ScaleLink") -> str:
     """How many anchors the link did without, and the commonest kind of reason."""
-    kinds = Counter(
-        reason.partition(":")[0] if ":" in reason else "with few answers in the window"
-        for reason in link.anchors_left_out.values()
-    )
+    from calibration_pipeline.policy.link_reasons import kind_of
+
+    kinds = Counter(map(kind_of, link.anchors_left_out.values()))
     if not kinds:
         return "none left out"
     (kind, count), *_ = kinds.most_common(1)
-    return f"{len(link.anchors_left_out)} left out ({count} {kind})"
+    return f"{len(link.anchors_left_out)} left out ({kind}: {count})"
 
 
 def _print_recovery(plan: "SimulationPlan", items: "tuple[SnapshotItem, ...]") -> None:

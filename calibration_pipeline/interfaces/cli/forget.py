@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calibration_pipeline.errors import BadInputError, CalibrationError
-from calibration_pipeline.interfaces.cli.console import json_option, print_json
+from calibration_pipeline.interfaces.cli.console import json_option, print_json, progress
 from calibration_pipeline.interfaces.cli.database import configured_database, configured_source
 from calibration_pipeline.interfaces.cli.facts import print_facts
 from calibration_pipeline.settings import load_settings
@@ -18,6 +18,7 @@ from calibration_pipeline.settings import load_settings
 if TYPE_CHECKING:
     from calibration_pipeline.store.connection import Database
     from calibration_pipeline.store.forgetting import Forgetting, Forgotten
+    from calibration_pipeline.store.telling import Tell
 
 _FROM_STDIN = "-"
 
@@ -49,12 +50,14 @@ def forget(
     if reapply:
         _require_remembered(load_settings().home / "forgotten")
     with configured_database() as database:
-        forgetting = _forgetting(database, decided_by)
         if reapply:
-            forgotten, erased = forgetting.reapply()
+            with progress("Forgetting again") as reporter:
+                forgotten, erased = _forgetting(database, decided_by, reporter.reach).reapply()
             _print_reapplied(forgotten, erased, as_json=as_json)
             return
-        done = forgetting.forget(chosen, erase=erase)
+        with progress("Erasing" if erase else "Forgetting") as reporter:
+            forgetting = _forgetting(database, decided_by, reporter.reach)
+            done = forgetting.forget(chosen, erase=erase)
         facts = asdict(done) | {"nights_that_used_erased_answers": _touched_nights(database)}
     title = "Erased" if erase else "Forgotten"
     print_facts(title if done.candidates else f"{title} already", facts, as_json=as_json)
@@ -80,7 +83,7 @@ def _require_remembered(path: Path) -> None:
         )
 
 
-def _forgetting(database: Database, decided_by: str) -> Forgetting:
+def _forgetting(database: Database, decided_by: str, tell: Tell) -> Forgetting:
     from calibration_pipeline.store.archive_opening import open_archive
     from calibration_pipeline.store.forgetting import Forgetting
     from calibration_pipeline.store.pseudonym_keys import known_key
@@ -98,6 +101,7 @@ def _forgetting(database: Database, decided_by: str) -> Forgetting:
         decided_by=decided_by,
         source=configured_source(),
         scratch=scratch_folder(settings.home),
+        tell=tell,
     )
 
 

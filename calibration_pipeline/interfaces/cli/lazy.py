@@ -14,6 +14,9 @@ from click.shell_completion import CompletionItem
 
 from calibration_pipeline.errors import BadInputError, CalibrationError
 
+_NEAR = 2
+"""Names that are offered at most in the place of a mistyped one."""
+
 
 @dataclass(frozen=True)
 class CommandEntry:
@@ -78,17 +81,19 @@ def usage_in_one_line() -> Iterator[None]:
         raise
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "calibrate"
-        what = error.format_message().rstrip(".")
+        # Some releases of click say what was meant, too: once is enough.
+        has_said = hasattr(error, "possibilities")
+        what = (error.message if has_said else error.format_message()).rstrip(".")
         raise WrongInputError(f"error: {what}: {_meant(error)}see `{path} --help`") from error
 
 
 def _meant(error: click.UsageError) -> str:
-    """Name the commands that a mistyped one resembles; empty where click has said so, or none."""
+    """Name the commands or options that a mistyped one resembles; empty where there are none."""
+    near = list(getattr(error, "possibilities", None) or ())[:_NEAR]
     group = error.ctx.command if error.ctx else None
     wrong = re.fullmatch(r"No such command '(.*)'\.", error.message)
-    if error.ctx is None or wrong is None or not isinstance(group, click.Group):
-        return ""
-    near = get_close_matches(wrong[1], group.list_commands(error.ctx), n=2)
+    if error.ctx is not None and wrong and isinstance(group, click.Group):
+        near = get_close_matches(wrong[1], group.list_commands(error.ctx), n=_NEAR)
     return f"did you mean {' or '.join(near)}? Otherwise " if near else ""
 
 

@@ -79,8 +79,9 @@ class LineReporter:
         stream: TextIO,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._description = description
+        self._whole = self._description = description
         self._total = total
+        self._has_parts = False
         self._stream = stream
         self._clock = clock
         self._done = 0
@@ -105,29 +106,36 @@ class LineReporter:
     def reach(self, description: str, done: int, of: int) -> None:
         """Say what is being done now, and how many of its own steps are done."""
         self._description, self._done, self._total = description, done, of
+        self._has_parts = True
         self._speak_if_due()
 
     def close(self, *, succeeded: bool) -> None:
         """End with a line where one was printed before."""
         self._timer.cancel()
         self._timer.join()
-        if self._has_spoken:
-            end = "done" if succeeded else "stopped"
-            self._print(f"{self._count()}, {end} after {self._clock() - self._started:.0f} s")
+        if not self._has_spoken:
+            return
+        after = f"after {self._clock() - self._started:.0f} s"
+        if succeeded and self._has_parts:  # the count is that of the last part, at its last step
+            self._description = self._whole
+            self._print(f"done {after}")
+        else:
+            self._print(f"{self._count()}, {'done' if succeeded else 'stopped'} {after}")
 
     def _speak_if_due(self) -> None:
         with self._speaking:
-            now = self._clock()
-            if now >= self._next_line:
-                self._next_line = now + PLAIN_INTERVAL_SECONDS
-                self._has_spoken = True
-                self._print(self._count())
+            if self._clock() >= self._next_line:
+                self._speak()
 
     def _break_silence(self) -> None:
         with self._speaking:
             if not self._has_spoken:
-                self._has_spoken = True
-                self._print(self._count())
+                self._speak()
+
+    def _speak(self) -> None:
+        self._next_line = self._clock() + PLAIN_INTERVAL_SECONDS
+        self._has_spoken = True
+        self._print(self._count())
 
     def _count(self) -> str:
         if self._total is None:

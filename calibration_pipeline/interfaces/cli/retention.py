@@ -36,7 +36,8 @@ def retention(dry_run: bool, as_json: bool) -> None:
 
         archive = open_archive(settings.archive_place)
         before = retention_start(datetime.now(UTC), settings.retention_days, timezone)
-        with progress("Looking for what has expired") as reporter:
+        what = "Looking for what has expired" if dry_run else "Deleting what has expired"
+        with progress(what) as reporter:
             if dry_run:
                 expired = find_expired(database, archive, before, timezone, reporter.reach)
             else:

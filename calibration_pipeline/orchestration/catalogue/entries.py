@@ -110,7 +110,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "item_priors": Entry(
         ("team:psychometrics",), "test-secrets", "pipeline",
-        "`accepted`; otherwise nights keep the version before, and `rejected because` says why.",
+        "`accepted`; otherwise nights keep the version before, and `rejected because` says why. "
+        "`items to look at` are those of which least is known beforehand.",
         fits.PRIORS, "calibration.item_prior_items", is_nightly=False,
     ),
 }  # fmt: skip

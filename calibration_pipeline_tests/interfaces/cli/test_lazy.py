@@ -132,6 +132,18 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant() -> None:
     assert "did you mean item?" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     nested = CliRunner().invoke(main, ["db", "bakcup"])
-    assert "did you mean backup?" in nested.stderr
-    assert len(nested.stderr.splitlines()) == 1
+    assert nested.stderr == (
+        "error: No such command 'bakcup': did you mean backup? Otherwise see `main db --help`\n"
+    )
     assert "did you mean" not in CliRunner().invoke(main, ["zzzz"]).stderr
+
+
+def test_a_mistyped_option_is_answered_with_the_one_that_was_meant() -> None:
+    result = CliRunner().invoke(main, ["flags", "list", "--jsn"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: No such option ")
+    assert result.stderr.count("--jsn") == 1
+    assert (
+        ": did you mean --json or --reason? Otherwise see `main flags list --help`" in result.stderr
+    )
+    assert result.stderr.lower().count("did you mean") == 1

@@ -63,7 +63,7 @@ def test_each_part_of_the_work_has_steps_of_its_own() -> None:
     assert stream.getvalue().splitlines() == [
         "Checking files: 4 of 12",
         "Restoring the tables: 0 of 1",
-        "Restoring the tables: 0 of 1, done after 9 s",
+        "Restoring: done after 9 s",
     ]
     bar = BarReporter("Restoring", None, terminal := Terminal())
     bar._bar.start()
@@ -80,8 +80,20 @@ def test_a_line_appears_by_itself_once_one_step_takes_long(monkeypatch: pytest.M
     while not stream.getvalue() and time.monotonic() < deadline:
         time.sleep(0.02)  # as a long first step does: it tells nothing
     assert stream.getvalue() == "Learning: 0 of 1\n"
+    reporter.advance()  # a line has just been printed, so that none is due
+    assert stream.getvalue() == "Learning: 0 of 1\n"
     reporter.close(succeeded=True)
-    assert stream.getvalue().splitlines()[-1].startswith("Learning: 0 of 1, done after")
+    assert stream.getvalue().splitlines()[-1].startswith("Learning: 1 of 1, done after")
+
+
+def test_work_that_stops_says_in_which_part() -> None:
+    clock, stream = Clock(), io.StringIO()
+    reporter = LineReporter("Restoring", None, stream, clock)
+    clock.now += 3
+    reporter.reach("Checking files", 4, 12)
+    reporter.close(succeeded=False)
+    last = stream.getvalue().splitlines()[-1]
+    assert last == "Checking files: 4 of 12, stopped after 3 s"
 
 
 def test_a_bar_appears_by_itself_once_the_work_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def fit(as_of: datetime | None, dry_run: bool, as_json: bool) -> None:
         # Here, and not above: SciPy takes longer to import than `--help` may.
         from calibration_pipeline.orchestration.item_prior_fitting import fit_item_priors
 
-        with progress("Reading calibrated items") as reporter:
+        with progress("Learning from calibrated items") as reporter:
             found = fit_item_priors(
                 database,
                 load_settings().policy,
