@@ -234,6 +234,10 @@ def _readable(path: Path) -> Iterator[None]:
     """Turn what goes wrong while reading into one line."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise BadInputError(
+            f"{path} doesn't exist: give the path of a CSV or Parquet file"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         # A parser's message goes on with the row itself, and with it a candidate's id.
         reason = re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]

@@ -67,7 +67,7 @@ def test_a_missing_column_fails_with_the_nearest_name(
     configure(kind="attempt", database_url=reader_url(database_url))
     found = source_check(on_database)
     assert not found["passed"]
-    assert "no column 'is_correct or correct'; did you mean iscorrect?" in found["detail"]
+    assert "no column 'is_correct or correct' (did you mean iscorrect?)" in found["detail"]
     assert "add responses.is_correct=ITS_NAME to CALIBRATION_SOURCE__NAMES" in found["detail"]
     assert "exam_results" not in found["detail"]
 
