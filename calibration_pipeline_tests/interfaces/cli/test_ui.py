@@ -7,17 +7,19 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from calibration_pipeline.interfaces.cli import main
+from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A Dagster project of one asset, so that this tests the command and not our assets."""
     (tmp_path / "workspace.yaml").write_text("load_from:\n  - python_file: one_asset.py\n")
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
@@ -25,7 +27,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "import dagster as dg\n@dg.asset\ndef numbers() -> None: ...\n"
     )
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.setenv("CALIBRATION_HOME", str(tmp_path / "home"))
+    yield tmp_path
+    EmbeddedServer(tmp_path / "home").remove()  # the interface leaves its database running
 
 
 def _free_port() -> int:
