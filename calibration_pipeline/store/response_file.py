@@ -1,8 +1,6 @@
 """Files of answers (CSV or Parquet), read in batches of one schema and checked as they pass."""
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pyarrow.parquet
 from calibration_pipeline.errors import BadInputError
 from calibration_pipeline.records import OUTCOMES
 from calibration_pipeline.store.archive_format import MOMENT
+from calibration_pipeline.store.readable_files import readable
 
 ALIASES = {"correct": "is_correct", "person_id": "candidate_id"}
 REQUIRED_COLUMNS = ("session_id", "candidate_id", "item_id", "is_correct", "answered_at")
@@ -88,7 +87,7 @@ class ResponseFile:
         self.name = path.name
         self.problems = Problems(path.name)
         self._is_parquet = path.suffix.lower() in (".parquet", ".pq")
-        with _readable(path):
+        with readable(path):
             self._schema = self._read_schema()
         self._names = {ALIASES.get(name, name): name for name in self._schema.names}
         missing = [name for name in REQUIRED_COLUMNS if name not in self._names]
@@ -127,7 +126,7 @@ class ResponseFile:
             Parquet file, bytes of a CSV file). What is wrong with them is noted in `problems`.
         """
         first_row = 1
-        with _readable(self._path):
+        with readable(self._path):
             for raw, done, total in self._parquet() if self._is_parquet else self._csv():
                 yield self._checked(raw, first_row), done, total
                 first_row += raw.num_rows
@@ -227,20 +226,3 @@ def _can_cast(value: Any, kind: pa.DataType) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while reading into one line."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BadInputError(
-            f"{path} doesn't exist: give the path of a CSV or Parquet file"
-        ) from error
-    except (OSError, pa.ArrowException) as error:
-        # A parser's message goes on with the row itself, and with it a candidate's id.
-        reason = re.sub(r"(got \d+):.*", r"\1", re.sub(r"\s+", " ", str(error)))[:200]
-        raise BadInputError(
-            f"{path.name} can't be read ({reason}): give a CSV file in UTF-8 or a Parquet file"
-        ) from error
