@@ -1,7 +1,6 @@
 """``dagster dev`` for tests: its web server, queue and daemon, on a programme's database."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -19,7 +18,7 @@ from zoneinfo import ZoneInfo
 import psutil
 import pytest
 
-from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, bare_environment
 from calibration_pipeline_tests.programme import Programme, environment_of
 
 LAUNCH = """
@@ -137,7 +136,6 @@ def running_dagster(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
     # The schedules run as well: their hours are kept away from the test's.
     quiet = {"CALIBRATION_RUN_HOUR": str((datetime.now(ZoneInfo("Europe/Zurich")).hour + 6) % 24)}
     address = f"http://127.0.0.1:{port}"
@@ -147,7 +145,7 @@ def running_dagster(
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env=bare | environment_of(programme.settings, dagster_url) | quiet | own,
+            env=bare_environment() | environment_of(programme.settings, dagster_url) | quiet | own,
             stdout=log,
             stderr=log,
         )

@@ -30,6 +30,17 @@ def python(code: str, *arguments: object, **options: Any) -> subprocess.Popen[st
     )
 
 
+def bare_environment() -> dict[str, str]:
+    """Give the variables of a process that inherits none of the pipeline's settings.
+
+    What chooses the processor's kernels of linear algebra is kept: other ones round differently,
+    and results are compared to the byte.
+    """
+    kept = [name for name in os.environ if name.startswith(("OPENBLAS_", "NUMBA_", "NPY_"))]
+    own = {name: os.environ[name] for name in ("PATH", "HOME", *kept)}
+    return own | {"PYTHONPATH": str(PROJECT)}
+
+
 def as_user(name: str, function: Callable[..., Any], *arguments: object) -> Any:
     """Call a function in a process of another user; give its result, or raise its error.
 

@@ -11,13 +11,13 @@ import pytest
 
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline_tests.pages import FENCE, Operator, Step, read_page
-from calibration_pipeline_tests.processes import PROJECT
+from calibration_pipeline_tests.processes import PROJECT, bare_environment
 from calibration_pipeline_tests.snippets import code_blocks
 
 PAGE = (PROJECT / "docs" / "operations.md").read_text()
 CHAPTERS = read_page(PAGE)
 INLINE = re.compile(r"`((?:calibrate|dagster)[ -][^`\n]+)`")
-BARE = ("PATH", "HOME", "LANG", "TMPDIR", "NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS")
+BARE = ("LANG", "TMPDIR")
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     folder.mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / name, folder)
-    environment = {name: os.environ[name] for name in BARE if name in os.environ}
+    environment = bare_environment() | {n: os.environ[n] for n in BARE if n in os.environ}
     programs = Path(sys.executable).parent
-    environment |= {"PATH": f"{programs}:{environment['PATH']}", "PYTHONPATH": str(PROJECT)}
+    environment |= {"PATH": f"{programs}:{environment['PATH']}"}
     environment |= {"CALIBRATION_CROSS_CHECKS": "false"}  # minutes of computing after each night
     working = Operator(CHAPTERS, folder, environment)
     try:

@@ -22,7 +22,7 @@ from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.lock import CalibrationLock
 from calibration_pipeline.store.runs import open_run
 from calibration_pipeline.store.snapshots import current_version
-from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, bare_environment
 from calibration_pipeline_tests.programme import (
     FIRST,
     LAST,
@@ -458,8 +458,7 @@ def test_a_real_process_calibrates_a_night_without_pytorch(operator: Operator) -
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
-        | operator.environment,
+        env=bare_environment() | operator.environment,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

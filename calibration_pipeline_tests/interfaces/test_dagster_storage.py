@@ -26,7 +26,7 @@ from calibration_pipeline.settings import Settings
 from calibration_pipeline.store.embedded import EmbeddedServer
 from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.schema import migrate
-from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, python
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, bare_environment, python
 
 DEFINITIONS = """
 import dagster as dg
@@ -106,11 +106,14 @@ def test_dagster_dev_with_an_empty_environment_finds_what_the_command_line_store
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
     arguments = ["-m", "dagster", "dev", "-f", "nights.py", "-h", "127.0.0.1", "-p", str(port)]
     with Path(project, "dev.log").open("w") as log:
         dev = subprocess.Popen(
-            [sys.executable, *arguments], env=bare, cwd=project, stdout=log, stderr=log
+            [sys.executable, *arguments],
+            env=bare_environment(),
+            cwd=project,
+            stdout=log,
+            stderr=log,
         )
         try:
             answer = ask(port, "{ runsOrError { ... on Runs { results { runId status } } } }", dev)

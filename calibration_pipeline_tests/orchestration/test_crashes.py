@@ -1,6 +1,5 @@
 """A backfill that is killed on its way: run again, it ends in the bytes of an undisturbed one."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from calibration_pipeline.errors import LockHeldError
 from calibration_pipeline.store.snapshots import current_version, read_manifest
 from calibration_pipeline.store.staleness import read_staleness
-from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS, PROJECT, bare_environment
 from calibration_pipeline_tests.programme import (
     ANSWERS_A_DAY,
     FIRST,
@@ -41,13 +40,12 @@ def killed_backfill(programme: Programme, dagster_url: str, moment: str) -> None
     """Start the command as an operator does, and kill it as soon as the database says so."""
     folder = programme.settings.home.parent
     shutil.copy(PROJECT / "dagster.yaml", folder)
-    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(PROJECT)}
     command = ["-m", "calibration_pipeline.interfaces.cli", "backfill"]
     with (folder / "backfill.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, *command, "--from", str(FIRST), "--to", str(DONE[-1])],
             cwd=folder,
-            env=bare | environment_of(programme.settings, dagster_url),
+            env=bare_environment() | environment_of(programme.settings, dagster_url),
             stdout=log,
             stderr=log,
         )
