@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks import texts
 from benchmarks.cluster_report import on_cluster
 from benchmarks.scoring import Row
+from benchmarks.store_report import extraction, whole_night
 from benchmarks.tables import prose, table
 from benchmarks.targets import Results, judge, mean_of, per_million
 
@@ -223,37 +224,6 @@ def _large(section: Results) -> str:
     return f"{texts.LARGE.format(raw=raw)}\n{table(head, rows)}"
 
 
-WAYS = {
-    "copy-text": "bare COPY, text",
-    "copy-binary": "bare COPY, binary",
-    "extract": "extraction",
-}
-
-
-def _extraction(section: Results) -> str:
-    rows = []
-    for way, label in WAYS.items():
-        found = [row for row in section["rows"] if row["way"] == way]
-        rates = sorted(row["rows"] / row["seconds"] for row in found)
-        rows.append([label, _seconds(min(row["seconds"] for row in found)),
-                     f"{rates[-1]:,.0f}", f"{rates[0]:,.0f}",
-                     f"{max(row['peak_mib'] for row in found):,.0f}"])  # fmt: skip
-    head = ["", "seconds, fastest", "rows a second, fastest", "slowest", "MiB"]
-    return f"{texts.EXTRACTION}\n{table(head, rows)}"
-
-
-def _whole_night(section: Results) -> str:
-    rows = [[step, f"{seconds:.1f}"] for step, seconds in section["steps"].items()]
-    between = section["seconds"] - sum(section["steps"].values())
-    rows += [["between steps", f"{between:.1f}"], ["all", f"{section['seconds']:.1f}"]]
-    more = (
-        f"The process takes {section['peak_mib']:,.0f} MiB. {section['cold_start_seconds']:.1f} s "
-        "more pass from its start until the run begins: imports, and connecting to Dagster's "
-        "database."
-    )
-    return f"{texts.WHOLE_NIGHT}\n{table(['Step', 'seconds'], rows)}\n{prose(more)}"
-
-
 def _http(section: Results) -> str:
     rows = [
         [f"{row['rate']:,.0f}", f"{row['p50']:.1f}", f"{row['p99']:.1f}", f"{row['cpu_us']:.0f}"]
@@ -294,8 +264,8 @@ BODIES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("adaptive-tests", "Adaptive tests and exposure control", _adaptive_tests),
     ("large", "100 million answers", _large),
     ("dask", "On a Dask cluster", on_cluster),
-    ("extraction", "Extraction of a day", _extraction),
-    ("whole-night", "A whole night", _whole_night),
+    ("extraction", "Extraction of a day", extraction),
+    ("whole-night", "A whole night", whole_night),
     ("http", "Reads over HTTP", _http),
     ("calibrations", "Calibrations over HTTP", _calibrations),
 )

@@ -104,8 +104,9 @@ EXTRACTION = """\
 One local day of 5 million answers to 10,000 items in sessions of 30, mixed in the table as a test
 engine writes them, from the embedded PostgreSQL into a fresh archive: read, ordered, checked for
 duplicates and inconsistent sessions, pseudonymised, digested and written as Parquet. Beside it a
-bare COPY of the same rows and columns, which is read with psycopg and thrown away. Taken in turn,
-each in a process of its own; memory is that process's, without the server's.
+bare COPY of the same rows and columns, which is read with psycopg and thrown away: in text, which
+is what COPY gives unless it is told otherwise, and in binary, which extraction reads. Taken in
+turn, each in a process of its own; memory is that process's, without the server's.
 """
 
 WHOLE_NIGHT = """\

@@ -20,7 +20,7 @@ from calibration_pipeline.store.sources.base import (
     days_between,
 )
 
-SLICE_ROWS = 50_000
+SLICE_ROWS = 75_000
 """Rows of a block, about; some 200 bytes each while it is read and ordered."""
 
 # Nothing but PostgreSQL's calendar has the others, infinity among them.

@@ -26,8 +26,12 @@ _PREFIX = "calibration_"
 _get_copy_data: Any = types.ExternalFunction(
     f"{_PREFIX}PQgetCopyData", types.int32(types.intp, types.intp, types.int32)
 )
+_consume_input: Any = types.ExternalFunction(f"{_PREFIX}PQconsumeInput", types.int32(types.intp))
 _free: Any = types.ExternalFunction(f"{_PREFIX}PQfreemem", types.void(types.intp))
 _copy_memory: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
+_sleep_microseconds: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
+_NAP = 200
+"""Microseconds in which a server that doesn't pause fills the socket, and hardly longer."""
 
 
 class Block(NamedTuple):
@@ -116,12 +120,31 @@ def libpq_is_known() -> bool:
     try:
         # The dynamic linker looks for a name in what the library itself is linked with, too.
         library = ctypes.CDLL(sys.modules[psycopg.pq.PGconn.__module__].__file__)
-        for name in ("PQgetCopyData", "PQfreemem"):
+        for name in ("PQgetCopyData", "PQconsumeInput", "PQfreemem"):
             address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
             binding.add_symbol(_PREFIX + name, address)
     except (OSError, AttributeError):
         return False
     return True
+
+
+@njit(inline="always")
+def _next_row(connection, row):
+    """Take a row, waiting for it; its length is that of `PQgetCopyData`.
+
+    Who waits in the kernel is woken by every message of eight kilobytes, which takes the server
+    longer than to make it. While this side naps, the server goes on, until it pauses itself.
+    """
+    length = _get_copy_data(connection, row.ctypes.data, 1)
+    if length != 0:
+        return length
+    _consume_input(connection)
+    length = _get_copy_data(connection, row.ctypes.data, 1)
+    if length != 0:
+        return length
+    _sleep_microseconds(_NAP)
+    _consume_input(connection)
+    return _get_copy_data(connection, row.ctypes.data, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -144,7 +167,7 @@ def _take_rows(connection, most_rows, most_bytes, buffer):
     row = np.zeros(1, np.intp)
     used, row_count, length = 0, 0, _MOST_TAIL_BYTES + 1
     while row_count < most_rows and used < most_bytes:
-        length = _get_copy_data(connection, row.ctypes.data, 0)
+        length = _next_row(connection, row)
         if length <= _MOST_TAIL_BYTES:
             if length > 0:
                 _free(row[0])

@@ -1,11 +1,14 @@
 """Memory that blocks of the response log are decoded into."""
 
+import math
+import mmap
 from collections.abc import Collection
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 _SPARE = 5
 """Quarters of what a block takes: the next one may be a little larger."""
@@ -106,7 +109,6 @@ class Workspace:
         return bool(count > self._row_count or bytes_taken > self._byte_count)
 
     def _allocate(self) -> None:
-        # Memory that is never touched is never taken: most dictionaries are small.
         shape = (self._n_columns, self._row_count)
         n_texts, n_bytes = 2 * self._row_count, 2 * self._byte_count  # those kept, and a block's
         slots = 1 << (4 * n_texts + 1023).bit_length()
@@ -119,9 +121,22 @@ class Workspace:
         self._dictionaries = Dictionaries(
             counts=np.zeros(self._n_columns, np.int64),
             capacities=np.zeros(self._n_columns, np.int64),
-            slots=np.empty((self._n_columns, slots), np.uint64),
-            keys=np.empty((self._n_columns, n_texts), np.uint64),
-            hashes=np.empty((self._n_columns, n_texts), np.uint64),
-            offsets=np.zeros((self._n_columns, n_texts + 1), np.int32),
-            texts=np.empty((self._n_columns, n_bytes), np.uint8),
+            slots=_taken_on_touch((self._n_columns, slots), np.uint64),
+            keys=_taken_on_touch((self._n_columns, n_texts), np.uint64),
+            hashes=_taken_on_touch((self._n_columns, n_texts), np.uint64),
+            offsets=_taken_on_touch((self._n_columns, n_texts + 1), np.int32),
+            texts=_taken_on_touch((self._n_columns, n_bytes), np.uint8),
         )
+
+
+def _taken_on_touch(shape: tuple[int, int], kind: DTypeLike) -> NDArray[Any]:
+    """Give zeros, of which the machine gives what is touched: most dictionaries are small.
+
+    NumPy asks for huge pages: two megabytes at a touch, for each column's part of each array.
+    """
+    size = math.prod(shape)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    pages = mmap.mmap(-1, size * np.dtype(kind).itemsize, flags=flags)
+    with suppress(AttributeError, OSError):  # where there are no huge pages
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, kind, size).reshape(shape)
