@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from calibration_pipeline.interfaces.api import authorisation
 from calibration_pipeline.interfaces.api.app import create_app
 from calibration_pipeline.records import Role
 from calibration_pipeline.settings import Settings
@@ -13,6 +14,7 @@ from calibration_pipeline.store.engine import open_engine
 from calibration_pipeline.store.tokens import issue_token, list_tokens, revoke_token
 from calibration_pipeline_tests.interfaces.api.routes import ROUTES, Route
 from calibration_pipeline_tests.interfaces.api.service import Service, wait_until
+from calibration_pipeline_tests.processes import PATIENCE_SECONDS
 
 UNACCEPTED = ("none", "wrong", "expired", "revoked", "of another scheme", "endless")
 
@@ -97,6 +99,21 @@ def test_a_token_that_is_revoked_is_refused_within_a_moment(own_reading: Service
     used = {token.prefix: token.last_used_at for token in list_tokens(engine)}
     assert used[reader[:12]] is not None
     engine.dispose()
+
+
+def test_a_token_that_was_just_issued_is_accepted(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorisation, "TOKENS_FRESH_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(authorisation, "UNKNOWN_FRESH_SECONDS", 0.0)
+    assert own_reading.get("/v1/versions").status == 200  # what is known of tokens is fresh now
+    engine = open_engine(own_reading.database_url)
+    token, _ = issue_token(
+        engine, role=Role.READER, name="late", issued_by="a test", expires_at=None
+    )
+    engine.dispose()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert own_reading.get("/v1/versions", role=None, headers=headers).status == 200
 
 
 def test_the_r_services_header_takes_the_same_tokens(reading: Service) -> None:
