@@ -23,16 +23,16 @@ def extraction(section: Results) -> str:
                 f"{min(row['seconds'] for row in found):.2f}",
                 f"{best[way]:,.0f}",
                 f"{slowest:,.0f}",
-                f"{best['extract'] / best[way]:.2f}",
+                "" if way == "extract" else f"{best['extract'] / best[way]:.2f}",
                 f"{max(row['peak_mib'] for row in found):,.0f}",
             ]
         )
     head = ["", "seconds, fastest", "rows a second, fastest", "slowest"]
-    head += ["extraction's share", "MiB"]
+    head += ["extraction's rate over this one's", "MiB"]
     start = min(row["start_seconds"] for row in section["rows"] if row["way"] == "extract")
     more = (
-        f"The first extraction of a process takes {start:.1f} s more, whatever the day: libraries "
-        "and compiled code are loaded, which a night needs anyway."
+        "Before that, each process that extracts has extracted a day without answers, which took "
+        f"{start:.1f} s: libraries and compiled code are loaded, which a night needs anyway."
     )
     return f"{texts.EXTRACTION}\n{table(head, rows)}\n{prose(more)}"
 

@@ -36,9 +36,13 @@ def bare_environment() -> dict[str, str]:
     What chooses the processor's kernels of linear algebra is kept: other ones round differently,
     and results are compared to the byte.
     """
-    kept = [name for name in os.environ if name.startswith(("OPENBLAS_", "NUMBA_", "NPY_"))]
-    own = {name: os.environ[name] for name in ("PATH", "HOME", *kept)}
-    return own | {"PYTHONPATH": str(PROJECT)}
+    kernels = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "NPY_")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME") or name.startswith(kernels)
+    }
+    return kept | {"PYTHONPATH": str(PROJECT)}
 
 
 def as_user(name: str, function: Callable[..., Any], *arguments: object) -> Any:

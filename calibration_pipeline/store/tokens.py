@@ -100,8 +100,10 @@ def revoke_token(engine: sa.Engine, prefix: str, *, revoked_by: str) -> ApiToken
 
 
 def valid_tokens(engine: sa.Engine) -> dict[str, ApiToken]:
-    """Read the tokens that haven't been revoked, by their digests; some may have expired."""
-    query = sa.select(*_COLUMNS).where(api_tokens.c.revoked_at.is_(None))
+    """Read the tokens that are neither revoked nor expired, by their digests."""
+    expires_at = api_tokens.c.expires_at
+    is_valid = sa.or_(expires_at.is_(None), expires_at > sa.func.now())
+    query = sa.select(*_COLUMNS).where(api_tokens.c.revoked_at.is_(None), is_valid)
     with engine.connect() as connection:
         return {row.digest: _token(row) for row in connection.execute(query)}
 

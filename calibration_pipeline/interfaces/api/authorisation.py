@@ -21,9 +21,9 @@ from calibration_pipeline.store.connection import Database
 from calibration_pipeline.store.tokens import digest_of, note_use, valid_tokens
 
 TOKENS_FRESH_SECONDS: Final = 1.0
-"""How long a token that was revoked may go unnoticed."""
-UNKNOWN_FRESH_SECONDS: Final = 0.1
-"""How old what is known may be to refuse a token that isn't in it: it may be a new one."""
+"""How long a token that was revoked may go unnoticed, or that the database is back."""
+UNKNOWN_SECONDS: Final = 0.1
+"""Tokens are read for those that aren't known, which may be new ones, once in this time."""
 USES_NOTED_SECONDS: Final = 60.0
 
 TOKEN_HEADERS: Final = (b"authorization", b"x-internal-token")
@@ -107,8 +107,8 @@ def presented_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 class TokenBook:
     """The tokens that haven't been revoked, read anew when they are a second old.
 
-    All of them at once: a flood of wrong tokens costs the database ten small queries a second.
-    Without a database nobody is let in, since a revocation couldn't be seen.
+    All of them at once: a flood of wrong tokens costs the database ten queries a second from each
+    process. Without a database nobody is let in, since a revocation couldn't be seen.
     """
 
     def __init__(self, database: Database) -> None:
@@ -129,26 +129,28 @@ class TokenBook:
             The tokens can't be read.
         """
         digest = digest_of(token)
-        await self._refresh(TOKENS_FRESH_SECONDS)
+        await self._refresh(time.monotonic() - TOKENS_FRESH_SECONDS)
         if digest not in self._tokens:
-            await self._refresh(UNKNOWN_FRESH_SECONDS)
+            asked = time.monotonic()
+            await asyncio.sleep(max(0.0, self._read_at + UNKNOWN_SECONDS - asked))
+            await self._refresh(asked)
         found = self._tokens.get(digest)
         if found is None or not found.is_valid(datetime.now(UTC)):
             return None
         self._used.add(found.token_id)
         return found
 
-    async def _refresh(self, oldest: float) -> None:
-        """Read the tokens unless what is known of them is younger than so many seconds."""
-        if time.monotonic() - self._read_at <= oldest:
+    async def _refresh(self, since: float) -> None:
+        """Read the tokens unless that has been done since a moment, which is in the past."""
+        if self._read_at >= since:
             return
         async with self._reading:
-            started = time.monotonic()
-            if started - self._read_at <= oldest:
+            if self._read_at >= since:
                 return  # another request has read them meanwhile
-            if self._failure is not None and started - self._failure[0] <= TOKENS_FRESH_SECONDS:
+            if self._failure is not None and self._failure[0] >= since:
                 # Who waited while the database was tried needn't wait as long again.
                 raise self._failure[1].with_traceback(None)
+            started = time.monotonic()
             try:
                 self._tokens = await run_in_threadpool(valid_tokens, self._database)
             except DATABASE_FAILURES as error:

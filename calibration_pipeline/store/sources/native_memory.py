@@ -136,7 +136,10 @@ def _taken_on_touch(shape: tuple[int, int], kind: DTypeLike) -> NDArray[Any]:
     """
     size = math.prod(shape)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    pages = mmap.mmap(-1, size * np.dtype(kind).itemsize, flags=flags)
+    try:
+        pages = mmap.mmap(-1, size * np.dtype(kind).itemsize, flags=flags)
+    except OSError as error:
+        raise MemoryError(f"no memory for {shape} of {np.dtype(kind)}") from error
     with suppress(AttributeError, OSError):  # where there are no huge pages
         pages.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(pages, kind, size).reshape(shape)

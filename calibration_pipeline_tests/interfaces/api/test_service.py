@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,28 @@ def test_a_database_that_is_lost_is_tried_once_for_all_who_wait(
     found = asyncio.run(call())
     assert {type(each) for each in found} == {DatabaseUnavailableError}
     assert len(tries) == 1
+
+
+def test_tokens_are_read_once_for_all_who_present_unknown_ones(
+    own_reading: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a database that takes its time: in turn, they would wait for seconds."""
+    reads = list[int]()
+
+    def slow(_database: object) -> dict[str, ApiToken]:
+        reads.append(1)
+        time.sleep(2 * authorisation.UNKNOWN_SECONDS)
+        return {}
+
+    monkeypatch.setattr(authorisation, "valid_tokens", slow)
+    monkeypatch.setattr(authorisation, "TOKENS_FRESH_SECONDS", PATIENCE_SECONDS)
+
+    async def call() -> list[object]:
+        book = authorisation.TokenBook(open_engine(own_reading.database_url))
+        return await asyncio.gather(*(book.find(f"t{n}") for n in range(20)))
+
+    assert asyncio.run(call()) == [None] * 20
+    assert len(reads) == 2
 
 
 def test_a_pool_without_a_free_connection_is_no_failure_of_the_service(
