@@ -64,7 +64,7 @@ format: $(FULL)  ## Rewrite the code in the house format
 bench: $(FULL) $(PEERS)  ## Compare the estimator with others; BENCH_QUICK=1 leaves out the longest
 	@$(BIN)/python -m benchmarks.run $(if $(BENCH_QUICK),,--large) $(if $(ONLY),--only $(ONLY)) $(if $(LIMIT),--limit $(LIMIT))
 
-study: $(CORE)  ## Counting each answer once over 75 nights (half an hour); STUDY=flags for another
+study: $(FULL)  ## Counting each answer once over 75 nights (half an hour); STUDY=flags for another
 	@$(BIN)/python studies/$(or $(STUDY),seventy_five_nights).py
 
 $(MADE):
