@@ -186,8 +186,8 @@ def test_sixty_nights_through_every_command(tmp_path: Path) -> None:
     options = ["--data", reference_file(DATA), "--out", tmp_path, "--nights", "60"]
     subprocess.run([*command, *options], check=True, timeout=900)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    # Two days of answers are too few for any item; from the third night on all publish.
-    assert summary["outcomes"] == {"completed_empty": 2, "completed": 58}
+    # The first night reads its whole window, so all of them have enough answers to publish.
+    assert summary["outcomes"] == {"completed": 60}
     assert summary["correlations"]["log_age"] > 0.9
     assert summary["correlations"]["logit"] < -0.9
     assert summary["correlations"]["pairwise"] > 0.98
