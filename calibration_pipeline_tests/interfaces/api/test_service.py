@@ -46,11 +46,7 @@ def test_a_database_that_is_lost_is_tried_once_for_all_who_wait(
     monkeypatch.setattr(authorisation, "valid_tokens", unreachable)
     monkeypatch.setattr(authorisation, "TOKENS_FRESH_SECONDS", PATIENCE_SECONDS)
 
-    async def call() -> list[object]:
-        book = authorisation.TokenBook(open_engine(own_reading.database_url))
-        return await asyncio.gather(*(book.find("t") for _ in range(20)), return_exceptions=True)
-
-    found = asyncio.run(call())
+    found = _looked_up_at_once(own_reading, ["t"] * 20)
     assert {type(each) for each in found} == {DatabaseUnavailableError}
     assert len(tries) == 1
 
@@ -69,12 +65,18 @@ def test_tokens_are_read_once_for_all_who_present_unknown_ones(
     monkeypatch.setattr(authorisation, "valid_tokens", slow)
     monkeypatch.setattr(authorisation, "TOKENS_FRESH_SECONDS", PATIENCE_SECONDS)
 
-    async def call() -> list[object]:
-        book = authorisation.TokenBook(open_engine(own_reading.database_url))
-        return await asyncio.gather(*(book.find(f"t{n}") for n in range(20)))
-
-    assert asyncio.run(call()) == [None] * 20
+    assert _looked_up_at_once(own_reading, [f"t{n}" for n in range(20)]) == [None] * 20
     assert len(reads) == 2
+
+
+def _looked_up_at_once(service: Service, tokens: list[str]) -> list[object]:
+    """Look tokens up in a book of their own, all at the same time; give tokens or errors."""
+
+    async def look_up() -> list[object]:
+        book = authorisation.TokenBook(open_engine(service.database_url))
+        return await asyncio.gather(*map(book.find, tokens), return_exceptions=True)
+
+    return asyncio.run(look_up())
 
 
 def test_a_pool_without_a_free_connection_is_no_failure_of_the_service(
